@@ -1,15 +1,21 @@
 # Saffron. Sources are found by folder, so a new file needs no line here.
 #
+#   make run        install what is missing, build, start (PLAIN=1: for screen readers; ARGS=: what else to say to it)
+#   make test       install what is missing, build, run every test
 #   make            build/saffron             make asan | tsan   the tests under a sanitizer
-#   make run        set up, build, start      make bench         the benchmarks
-#   make test       set up, build, all tests  make install       PREFIX=/usr/local DESTDIR=
-#   make check      the tests only            make clean
+#   make check      the tests only            make bench         the benchmarks
+#   make clean                                make fuzz          the fuzz drivers under libFuzzer, FUZZ_SECONDS each
+#   make install | uninstall                  PREFIX=/usr/local DESTDIR=
 #
-# Knobs: B=dir (build folder), DEV=1 (-Werror), SAN=address,undefined, CC, CFLAGS (added last).
+# Knobs: B=dir (build folder), DEV=1 (-Werror), SAN=address,undefined, CC, CFLAGS and LDFLAGS (added last), V=1 (say the
+# commands). A change of any of them builds anew.
 
 B      ?= build
 CC     ?= cc
 PREFIX ?= /usr/local
+JOBS   ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+Q      := $(if $(V),,@)
+SAY    := $(if $(V),@:,@printf '%-5s %s\n')
 
 BASE := -std=c11 -ffp-contract=off -D_GNU_SOURCE -I. -g -MMD -MP -pthread
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla
@@ -21,59 +27,152 @@ ifneq ($(SAN),)
 SANF := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
 
-PKGS     := ncursesw lua5.4 sqlite3 jansson libutf8proc
-PKGFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -ldl -pthread
-TESTLIBS := $(shell pkg-config --libs cmocka 2>/dev/null)
+# Homebrew keeps some libraries out of pkg-config's path.
+ifeq ($(shell uname -s),Darwin)
+export PKG_CONFIG_PATH := $(PKG_CONFIG_PATH):$(shell brew --prefix)/opt/ncurses/lib/pkgconfig
+endif
+
+pkg      = $(shell pkg-config $(1) 2>/dev/null)
+LUA     := $(firstword $(foreach p,lua5.4 lua-5.4 lua54 lua,$(if $(call pkg,--modversion '$(p) >= 5.4'),$(p))))
+PKGS    := ncursesw $(LUA) sqlite3 jansson libutf8proc
+PKGLIBS := $(if $(LUA),$(call pkg,--libs $(PKGS)))
+PKGINC  := $(call pkg,--cflags $(PKGS))
+LIBS     = $(PKGLIBS) -lm -ldl -pthread
+TESTLIBS = $(call pkg,--libs cmocka)
 
 SRC   := $(wildcard kernels/*.c engine/*.c db/*.c tutor/*.c)
 OBJ   := $(SRC:%.c=$(B)/obj/%.o)
+MAIN  := $(B)/obj/tutor/main.o
 LIB   := $(B)/libsaffron.a
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 FUZZ  := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/fuzz_*.c))
 BENCH := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/bench_*.c))
 
-LUA_LESSONS := $(wildcard lessons/*.lua)
-DATA        := $(LUA_LESSONS:%=$(B)/data/%) \
-               $(patsubst %,$(B)/data/%,$(wildcard lessons/tensors/* lessons/configs/* lessons/stubs/*))
+LESSONS := $(wildcard lessons/*.lua)
+DATA    := $(patsubst %,$(B)/data/%,$(shell find lessons -type f ! -path 'lessons/pictures/*' ! -name '.*' 2>/dev/null))
 
 all: $(B)/saffron $(DATA)
 
-$(B)/saffron: $(B)/obj/tutor/main.o $(LIB)
-	$(CC) $(SANF) -o $@ $^ $(LIBS) $(LDFLAGS)
+$(B)/saffron: $(MAIN) $(LIB)
+	$(SAY) LINK $@
+	$(Q)$(CC) $(SANF) -o $@ $^ $(LIBS) $(LDFLAGS)
 
-$(LIB): $(filter-out $(B)/obj/tutor/main.o,$(OBJ))
-	rm -f $@ && ar rcs $@ $^
+# The library is made anew from its list, so that the object of a deleted source does not stay in it.
+$(LIB): $(filter-out $(MAIN),$(OBJ)) $(B)/objects
+	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
 # ISA is per file: one source is one instruction set, chosen at run time by kernels/cpu.c.
-ifneq ($(filter x86_64 amd64,$(shell $(CC) -dumpmachine | cut -d- -f1)),)
+ifneq ($(filter x86_64 amd64,$(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)),)
 $(B)/obj/%_avx2.o:   ISA := -mavx2 -mfma -mf16c
 $(B)/obj/%_avx512.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma -mf16c
 endif
 
-$(B)/obj/%.o: %.c
+COMPILE = $(CC) $(BASE) $(WARN) $(OPT) $(SANF) $(ISA) $(PKGINC) $(CFLAGS)
+
+$(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(WARN) $(OPT) $(SANF) $(ISA) $(PKGFLAGS) $(CFLAGS) -c -o $@ $<
+	$(SAY) CC $<
+	$(Q)$(COMPILE) -c -o $@ $<
 
 $(B)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(WARN) $(OPT) $(SANF) $(PKGFLAGS) $(CFLAGS) -MF $@.d -o $@ $< $(LIB) $(TESTLIBS) $(LIBS) $(LDFLAGS)
+	$(SAY) CC $<
+	$(Q)$(COMPILE) -MT $@ -MF $@.d -o $@ $< $(LIB) $(TESTLIBS) $(LIBS) $(LDFLAGS)
+
+# What a lesson looks like to the tutor; made here so that the map draws before the lab has started.
+$(B)/data/lessons/%.json: lessons/%.lua $(B)/saffron
+	@mkdir -p $(@D)
+	$(SAY) LUA $<
+	$(Q)$(B)/saffron lab --document $< >$@.new && mv $@.new $@
 
 $(B)/data/%: %
 	@mkdir -p $(@D)
 	@cp $< $@
 
-tests: all $(TESTS) $(FUZZ)
+# Stamps whose time changes only when their text does: the flags (and the libraries found), and the list of objects.
+stamp = @mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(1))' >$@
 
-test: check
+ifeq ($(PKGLIBS),)
+$(B)/flags: FORCE
+	@CC='$(CC)' sh tutor/deps.sh check
+else
+$(B)/flags: FORCE
+	$(call stamp,$(COMPILE) $(LIBS) $(LDFLAGS))
+endif
+
+$(B)/objects: FORCE
+	$(call stamp,$(OBJ))
+
+# Set-up, then a make of its own: what pkg-config says may have changed.
+QUIETLY = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
+
+run:
+	@CC='$(CC)' sh tutor/deps.sh run
+	@$(QUIETLY) all
+	@echo 'screen reader? make run PLAIN=1 (remembered)'
+	@$(B)/saffron $(if $(filter-out 0,$(PLAIN)),--plain) $(ARGS)
+
+test:
+	@CC='$(CC)' sh tutor/deps.sh test
+	@$(QUIETLY) check
+
+tests: all $(TESTS) $(FUZZ)
 
 check: tests
 	@tests/run $(B)
 
+asan:
+	@ASAN_OPTIONS=detect_leaks=1 $(QUIETLY) B=build/asan SAN=address,undefined check
+
+tsan:
+	@$(QUIETLY) B=build/tsan SAN=thread check
+
+bench: all $(BENCH)
+	@for b in $(BENCH) $(wildcard tests/bench_*.sh); do \
+	    case $$b in *.sh) SAFFRON=$(abspath $(B))/saffron sh $$b ;; *) $$b ;; esac || exit 1; done
+
+# Each driver with libFuzzer, from its replay corpus; new inputs stay in the build folder.
+FUZZ_SECONDS ?= 60
+FUZZERS := $(patsubst tests/%.c,build/fuzz/bin/%,$(wildcard tests/fuzz_*.c))
+fuzz:
+	@command -v clang >/dev/null || { echo "saffron: 'make fuzz' needs clang" >&2; exit 2; }
+	@$(QUIETLY) B=build/fuzz CC=clang SAN=address,undefined CFLAGS='-fsanitize=fuzzer-no-link $(CFLAGS)' fuzzers
+	@for f in $(FUZZERS); do name=$${f##*/fuzz_}; new=build/fuzz/corpus/$$name; mkdir -p $$new; \
+	    echo "fuzz_$$name: $(FUZZ_SECONDS) s"; \
+	    $$f -max_total_time=$(FUZZ_SECONDS) -verbosity=0 $$new $$(ls -d tests/corpus/$$name 2>/dev/null) || exit 1; done
+
+fuzzers: $(FUZZERS)
+
+build/fuzz/bin/%: tests/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(COMPILE) -DLIBFUZZER -fsanitize=fuzzer -MT $@ -MF $@.d -o $@ $< $(LIB) $(LIBS) $(LDFLAGS)
+
+BIN   = $(DESTDIR)$(PREFIX)/bin
+SHARE = $(DESTDIR)$(PREFIX)/share
+# completion of each shell: source:place under share/
+COMPLETIONS := saffron.bash:bash-completion/completions/saffron _saffron:zsh/site-functions/_saffron \
+               saffron.fish:fish/vendor_completions.d/saffron.fish
+
+install: all
+	@mkdir -p $(BIN) $(SHARE)/saffron $(SHARE)/man/man1 $(SHARE)/doc/saffron
+	install -m 755 $(B)/saffron $(BIN)/saffron
+	install -m 644 tutor/saffron.1 $(SHARE)/man/man1/saffron.1
+	install -m 644 LICENSE README.md $(SHARE)/doc/saffron
+	@for c in $(COMPLETIONS); do to=$(SHARE)/$${c#*:}; mkdir -p $${to%/*}; \
+	    install -m 644 tutor/completions/$${c%%:*} $$to || exit 1; done
+	@for d in $(DATA:$(B)/data/%=%); do mkdir -p $(SHARE)/saffron/$${d%/*}; \
+	    install -m 644 $(B)/data/$$d $(SHARE)/saffron/$$d || exit 1; done
+
+uninstall:
+	rm -f $(BIN)/saffron $(SHARE)/man/man1/saffron.1 $(foreach c,$(COMPLETIONS),$(SHARE)/$(lastword $(subst :, ,$(c))))
+	rm -rf $(SHARE)/saffron $(SHARE)/doc/saffron
+
 clean:
 	rm -rf build
 
-.PHONY: all tests test check clean
+.PHONY: all run test tests check asan tsan bench fuzz fuzzers install uninstall clean FORCE
 .SECONDARY:
+.DELETE_ON_ERROR:
 
 -include $(OBJ:.o=.d) $(TESTS:=.d) $(FUZZ:=.d) $(BENCH:=.d)
