@@ -1,0 +1,402 @@
+/* safetensors: a read-only view of a .safetensors file, mapped, never copied.
+ * Layout: u64 header length, JSON header {name: {dtype, shape, data_offsets}}, data.
+ * As the format's own definition has it, the tensors cover the data exactly: no holes, no overlap. */
+#include "engine/safetensors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <jansson.h>
+#include <utf8proc.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "loads copy little-endian bytes as they are");
+
+enum { PREFIX = 8 }; /* bytes of the header length */
+
+struct safetensors {
+    const uint8_t     *bytes;    /* the whole file                                */
+    size_t             size;
+    bool               mapped;   /* bytes came from mmap and go with munmap       */
+    json_t            *header;   /* owns the tensors' names                       */
+    struct safetensor *tensor;   /* sorted by position                            */
+    size_t             count;
+    const char        *name;     /* what these four serve: messages while opening */
+    char              *error;
+    size_t             error_size;
+};
+
+/* ---- element types ---------------------------------------------------------------------------- */
+
+#define LOAD(name, type)                            \
+    static float load_##name(const uint8_t *element) \
+    {                                               \
+        type value;                                 \
+        memcpy(&value, element, sizeof value);      \
+        return (float)value;                        \
+    }
+
+LOAD(f64, double)
+LOAD(f32, float)
+LOAD(i64, int64_t)
+LOAD(i32, int32_t)
+LOAD(i16, int16_t)
+LOAD(i8, int8_t)
+LOAD(u64, uint64_t)
+LOAD(u32, uint32_t)
+LOAD(u16, uint16_t)
+LOAD(u8, uint8_t)
+
+static float from_bits(uint32_t bits)
+{
+    float value;
+
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static float load_bf16(const uint8_t *element)
+{
+    return from_bits((uint32_t)element[0] << 16 | (uint32_t)element[1] << 24);
+}
+
+/* Exponent 31 is infinity or NaN, exponent 0 counts in steps of 2^-24. */
+static float load_f16(const uint8_t *element)
+{
+    uint32_t code = element[0] | (uint32_t)element[1] << 8;
+    uint32_t sign = (code & 0x8000) << 16, exponent = code >> 10 & 31, mantissa = code & 1023;
+
+    if (exponent == 31)
+        return from_bits(sign | 0x7f800000 | mantissa << 13);
+    if (exponent == 0)
+        return (sign ? -1.0f : 1.0f) * (float)mantissa * 0x1p-24f;
+    return from_bits(sign | (exponent + 112) << 23 | mantissa << 13);
+}
+
+static const struct dtype dtypes[] = {
+    { "F64", 8, load_f64 },   { "F32", 4, load_f32 }, { "F16", 2, load_f16 }, { "BF16", 2, load_bf16 },
+    { "I64", 8, load_i64 },   { "I32", 4, load_i32 }, { "I16", 2, load_i16 }, { "I8", 1, load_i8 },
+    { "U64", 8, load_u64 },   { "U32", 4, load_u32 }, { "U16", 2, load_u16 }, { "U8", 1, load_u8 },
+    { "BOOL", 1, load_u8 },
+};
+
+enum { DTYPES = sizeof dtypes / sizeof dtypes[0] };
+
+static const struct dtype *dtype_find(const char *name)
+{
+    for (int i = 0; i < DTYPES; i++)
+        if (strcmp(dtypes[i].name, name) == 0)
+            return &dtypes[i];
+    return NULL;
+}
+
+/* ---- the header ------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 2, 3))) static bool fail(struct safetensors *file, const char *format, ...)
+{
+    int used = snprintf(file->error, file->error_size, "cannot read '%s': ", file->name);
+    va_list args;
+
+    if (used > 0 && (size_t)used < file->error_size) {
+        va_start(args, format);
+        vsnprintf(file->error + used, file->error_size - (size_t)used, format, args);
+        va_end(args);
+    }
+    return false;
+}
+
+/* Names are printed to terminals, so controls, direction marks and line separators are refused. */
+static bool printable(const char *text)
+{
+    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)text;
+
+    while (*at) {
+        utf8proc_int32_t point;
+        utf8proc_ssize_t used = utf8proc_iterate(at, -1, &point);
+        if (used < 1)
+            return false;
+        switch (utf8proc_category(point)) {
+        case UTF8PROC_CATEGORY_CC:
+        case UTF8PROC_CATEGORY_CF:
+        case UTF8PROC_CATEGORY_CN:
+        case UTF8PROC_CATEGORY_CS:
+        case UTF8PROC_CATEGORY_ZL:
+        case UTF8PROC_CATEGORY_ZP:
+            return false;
+        default:
+            at += used;
+        }
+    }
+    return true;
+}
+
+static bool read_dtype(struct safetensors *file, struct safetensor *tensor, const json_t *entry)
+{
+    const char *name = json_string_value(json_object_get(entry, "dtype"));
+
+    if (!name)
+        return fail(file, "tensor '%s' has no dtype", tensor->name);
+    tensor->dtype = dtype_find(name);
+    if (!tensor->dtype && (strlen(name) > 16 || !printable(name)))
+        return fail(file, "tensor '%s' has a dtype that is no type's name", tensor->name);
+    if (!tensor->dtype)
+        return fail(file, "tensor '%s' has the dtype '%s', which is not known here", tensor->name, name);
+    return true;
+}
+
+static bool read_shape(struct safetensors *file, struct safetensor *tensor, const json_t *entry)
+{
+    const json_t *shape = json_object_get(entry, "shape");
+
+    if (!json_is_array(shape))
+        return fail(file, "tensor '%s' has no shape", tensor->name);
+    if (json_array_size(shape) > SAFETENSORS_RANK)
+        return fail(file, "tensor '%s' has %zu dimensions; at most %d are read", tensor->name,
+                    json_array_size(shape), SAFETENSORS_RANK);
+    tensor->rank = (int)json_array_size(shape);
+    tensor->bytes = tensor->dtype->bytes;
+    for (int i = 0; i < tensor->rank; i++) {
+        const json_t *side = json_array_get(shape, (size_t)i);
+        if (!json_is_integer(side) || json_integer_value(side) < 0)
+            return fail(file, "tensor '%s' has a shape that is not all whole numbers from 0 up", tensor->name);
+        tensor->shape[i] = (uint64_t)json_integer_value(side);
+        if (__builtin_mul_overflow(tensor->bytes, tensor->shape[i], &tensor->bytes))
+            return fail(file, "tensor '%s' has a shape of more than 2^64 bytes", tensor->name);
+    }
+    tensor->count = tensor->bytes / tensor->dtype->bytes;
+    return true;
+}
+
+static bool read_offsets(struct safetensors *file, struct safetensor *tensor, const json_t *entry,
+                         uint64_t start)
+{
+    const json_t *offsets = json_object_get(entry, "data_offsets");
+    const json_t *first = json_array_get(offsets, 0), *second = json_array_get(offsets, 1);
+    uint64_t room = file->size - start, begin, end;
+
+    if (json_array_size(offsets) != 2 || !json_is_integer(first) || !json_is_integer(second) ||
+        json_integer_value(first) < 0 || json_integer_value(second) < 0)
+        return fail(file, "tensor '%s' has data_offsets that are not two whole numbers from 0 up", tensor->name);
+    begin = (uint64_t)json_integer_value(first);
+    end = (uint64_t)json_integer_value(second);
+    if (begin > end)
+        return fail(file, "tensor '%s' ends before it begins", tensor->name);
+    if (end > room)
+        return fail(file, "tensor '%s' ends %" PRIu64 " bytes past the end of the file", tensor->name,
+                    end - room);
+    if (end - begin != tensor->bytes)
+        return fail(file, "tensor '%s' takes %" PRIu64 " bytes, but its shape needs %" PRIu64, tensor->name,
+                    end - begin, tensor->bytes);
+    tensor->data = file->bytes + start + begin;
+    return true;
+}
+
+static bool read_tensor(struct safetensors *file, struct safetensor *tensor, const char *name,
+                        const json_t *entry, uint64_t start)
+{
+    if (*name == 0 || strlen(name) > SAFETENSORS_NAME || !printable(name))
+        return fail(file, "a tensor's name is empty, longer than %d bytes, or not printable", SAFETENSORS_NAME);
+    if (!json_is_object(entry))
+        return fail(file, "tensor '%s' is not described by a JSON object", name);
+    tensor->name = name;
+    return read_dtype(file, tensor, entry) && read_shape(file, tensor, entry) &&
+           read_offsets(file, tensor, entry, start);
+}
+
+static int by_position(const void *left, const void *right)
+{
+    const struct safetensor *a = left, *b = right;
+
+    if (a->data != b->data)
+        return a->data < b->data ? -1 : 1;
+    return (a->bytes > b->bytes) - (a->bytes < b->bytes);
+}
+
+/* Every byte of the data belongs to exactly one tensor. */
+static bool check_cover(struct safetensors *file, uint64_t start)
+{
+    const uint8_t *covered = file->bytes + start, *end = file->bytes + file->size;
+
+    for (size_t i = 0; i < file->count; i++) {
+        const struct safetensor *tensor = &file->tensor[i];
+        if (tensor->data < covered)
+            return fail(file, "tensor '%s' overlaps '%s' by %td bytes", tensor->name, tensor[-1].name,
+                        covered - tensor->data);
+        if (tensor->data > covered)
+            return fail(file, "%td bytes before tensor '%s' belong to no tensor", tensor->data - covered,
+                        tensor->name);
+        covered += tensor->bytes;
+    }
+    if (covered < end)
+        return fail(file, "the last %td bytes belong to no tensor", end - covered);
+    return true;
+}
+
+static bool read_tensors(struct safetensors *file, uint64_t start)
+{
+    const char *name;
+    json_t *entry;
+
+    file->tensor = calloc(json_object_size(file->header) + 1, sizeof *file->tensor);
+    if (!file->tensor)
+        return fail(file, "out of memory");
+    json_object_foreach(file->header, name, entry) {
+        if (strcmp(name, "__metadata__") == 0)
+            continue;
+        if (!read_tensor(file, &file->tensor[file->count], name, entry, start))
+            return false;
+        file->count++;
+    }
+    qsort(file->tensor, file->count, sizeof *file->tensor, by_position);
+    return check_cover(file, start);
+}
+
+/* Jansson quotes the text near the fault, which may hold anything. */
+static void mask_unprintable(char *text)
+{
+    for (; *text; text++)
+        if (*text < ' ' || *text > '~')
+            *text = '?';
+}
+
+static bool read_header(struct safetensors *file)
+{
+    uint64_t length;
+    json_error_t fault;
+
+    if (file->size < PREFIX)
+        return fail(file, "it is %zu bytes long, too short for a safetensors file", file->size);
+    memcpy(&length, file->bytes, PREFIX);
+    if (length > SAFETENSORS_HEADER)
+        return fail(file, "its header claims %" PRIu64 " bytes; more than %d are not read", length,
+                    SAFETENSORS_HEADER);
+    if (length > file->size - PREFIX)
+        return fail(file, "its header ends %" PRIu64 " bytes past the end of the file",
+                    length - (file->size - PREFIX));
+    if (length == 0 || file->bytes[PREFIX] != '{')
+        return fail(file, "its header is not a JSON object; is it a safetensors file?");
+    file->header = json_loadb((const char *)file->bytes + PREFIX, length, JSON_REJECT_DUPLICATES, &fault);
+    if (!file->header) {
+        mask_unprintable(fault.text);
+        return fail(file, "its header is not valid JSON: %s", fault.text);
+    }
+    return read_tensors(file, PREFIX + length);
+}
+
+/* ---- opening and closing ---------------------------------------------------------------------- */
+
+/* Take over bytes (unmapped on failure too) and check everything in them. */
+static struct safetensors *open_bytes(const uint8_t *bytes, size_t bytes_size, bool mapped, const char *name,
+                                      char *error, size_t size)
+{
+    struct safetensors *file = malloc(sizeof *file);
+    struct safetensors local = { .bytes = bytes, .size = bytes_size, .mapped = mapped, .name = name,
+                                 .error = error, .error_size = size };
+
+    if (!file) {
+        fail(&local, "out of memory");
+        if (mapped)
+            munmap((void *)(uintptr_t)bytes, bytes_size);
+        return NULL;
+    }
+    *file = local;
+    if (!read_header(file)) {
+        safetensors_close(file);
+        return NULL;
+    }
+    file->name = NULL;
+    file->error = NULL;
+    return file;
+}
+
+struct safetensors *safetensors_open_memory(const void *data, size_t bytes, const char *name, char *error,
+                                            size_t size)
+{
+    return open_bytes(data, bytes, false, name, error, size);
+}
+
+struct safetensors *safetensors_open_fd(int fd, const char *name, char *error, size_t size)
+{
+    struct safetensors teller = { .name = name, .error = error, .error_size = size };
+    struct stat info;
+    void *bytes;
+
+    if (fstat(fd, &info) < 0) {
+        fail(&teller, "%s", strerror(errno));
+        return NULL;
+    }
+    if (!S_ISREG(info.st_mode)) {
+        fail(&teller, "%s", S_ISDIR(info.st_mode) ? "it is a folder" : "it is not a plain file");
+        return NULL;
+    }
+    if (info.st_size < PREFIX) /* an empty file cannot be mapped */
+        return open_bytes((const uint8_t *)"", (size_t)info.st_size, false, name, error, size);
+    bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED) {
+        fail(&teller, "%s", strerror(errno));
+        return NULL;
+    }
+    return open_bytes(bytes, (size_t)info.st_size, true, name, error, size);
+}
+
+struct safetensors *safetensors_open(const char *path, char *error, size_t size)
+{
+    /* Without O_NONBLOCK a named pipe would wait for a writer. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct safetensors *file;
+
+    if (fd < 0) {
+        struct safetensors teller = { .name = path, .error = error, .error_size = size };
+        fail(&teller, "%s", strerror(errno));
+        return NULL;
+    }
+    file = safetensors_open_fd(fd, path, error, size);
+    close(fd);
+    return file;
+}
+
+void safetensors_close(struct safetensors *file)
+{
+    if (!file)
+        return;
+    if (file->mapped)
+        munmap((void *)(uintptr_t)file->bytes, file->size);
+    json_decref(file->header);
+    free(file->tensor);
+    free(file);
+}
+
+/* ---- looking inside --------------------------------------------------------------------------- */
+
+size_t safetensors_count(const struct safetensors *file)
+{
+    return file->count;
+}
+
+const struct safetensor *safetensors_at(const struct safetensors *file, size_t i)
+{
+    return &file->tensor[i];
+}
+
+const struct safetensor *safetensors_find(const struct safetensors *file, const char *name)
+{
+    for (size_t i = 0; i < file->count; i++)
+        if (strcmp(file->tensor[i].name, name) == 0)
+            return &file->tensor[i];
+    return NULL;
+}
+
+void safetensor_floats(const struct safetensor *tensor, uint64_t first, uint64_t count, float *out)
+{
+    const uint8_t *element = tensor->data + first * tensor->dtype->bytes;
+
+    for (uint64_t i = 0; i < count; i++, element += tensor->dtype->bytes)
+        out[i] = tensor->dtype->load(element);
+}
