@@ -1,0 +1,42 @@
+/* session.h: one learner in one lesson, as a state machine without I/O.
+ *   session_feed(session, event, outbox) -> effects        no clock, no randomness, no terminal, no database, no lab
+ * Same document and same events give the same views. A predict step goes
+ *   PREDICT -> SURE -> SAVING -> COMMITTED -> REVEALED
+ * and the request for its outcome leaves only after the store has said that the guess is durable. */
+#ifndef ENGINE_SESSION_H
+#define ENGINE_SESSION_H
+
+#include "engine/document.h"
+#include "engine/event.h"
+
+struct session;
+
+/* `document` must outlive the session. `learner_seed`: --seed or the learner's own; a step's seed is the first 8 bytes of
+ * SHA-256(learner_seed, lesson, step, attempt), joined by newlines. */
+struct session *session_new(const struct document *document, const char *learner_seed);
+void            session_free(struct session *);
+
+/* Rebuilds the durable part from stored records, oldest first: [{"kind", "step", "rev", "payload", "uuid", "utc"}...].
+ * Afterwards the session stands on the first step not done. Records of unknown steps or older revs are ignored. */
+void            session_restore(struct session *, const json_t *records);
+
+unsigned        session_feed(struct session *, const struct event *, struct outbox *);
+
+/* The view (view.h) as a new reference. */
+json_t         *session_view(const struct session *);
+
+/* What restore promises: every step's durable state, as JSON, for tests ("step id": {...}). New reference. */
+json_t         *session_durable(const struct session *);
+
+/* Goes to a step, by id; false if there is none. */
+bool            session_go(struct session *, const char *step);
+
+int             session_step(const struct session *);      /* index of the step on screen */
+int             session_next_open(const struct session *); /* first step not done, or step count */
+bool            session_typing(const struct session *);    /* letters are text now, not commands */
+bool            session_busy(const struct session *);      /* waiting for the store or the lab: plain mode reads no line */
+/* What plain mode should ask for next. */
+enum session_wants { WANTS_NOTHING, WANTS_LINE, WANTS_CONFIDENCE, WANTS_GRADE };
+enum session_wants session_wants(const struct session *);
+
+#endif
