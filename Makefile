@@ -109,8 +109,8 @@ QUIETLY = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS))
 run:
 	@CC='$(CC)' sh tutor/deps.sh run
 	@$(QUIETLY) all
-	@echo 'screen reader? make run PLAIN=1 (remembered)'
-	@$(B)/saffron $(if $(filter-out 0,$(PLAIN)),--plain) $(ARGS)
+	@$(if $(PLAIN),,echo 'screen reader? make run PLAIN=1 (remembered)')
+	@$(B)/saffron $(if $(PLAIN),--plain) $(ARGS)
 
 test:
 	@CC='$(CC)' sh tutor/deps.sh test
@@ -119,7 +119,7 @@ test:
 tests: all $(TESTS) $(FUZZ)
 
 check: tests
-	@tests/run $(B)
+	@SAFFRON_MAKE='$(MAKE) $(MAKEOVERRIDES)' tests/run $(B)
 
 asan:
 	@ASAN_OPTIONS=detect_leaks=1 $(QUIETLY) B=build/asan SAN=address,undefined check

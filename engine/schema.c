@@ -9,7 +9,7 @@
 
 enum { LONGEST_TEXT = 65536, LONGEST_LIST = 256, LONGEST_NAME = 64 };
 
-/* Edit distance with insertions, deletions, substitutions and swaps of neighbors; LONGEST_NAME when either is longer. */
+/* Edit distance: insertions, deletions, substitutions and swaps of neighbors; LONGEST_NAME when either is longer. */
 static size_t edit_distance(const char *a, const char *b)
 {
     size_t n = strlen(a), m = strlen(b);
