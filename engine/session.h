@@ -11,8 +11,8 @@
 
 struct session;
 
-/* `document` must outlive the session. `learner_seed`: --seed or the learner's own; a step's seed is the first 8 bytes of
- * SHA-256(learner_seed, lesson, step, attempt), joined by newlines. */
+/* `document` must outlive the session. `learner_seed`: --seed or the learner's own; a step's seed is the first 8 bytes
+ * of SHA-256(learner_seed, lesson, step, attempt), joined by newlines. */
 struct session *session_new(const struct document *document, const char *learner_seed);
 void            session_free(struct session *);
 
@@ -34,7 +34,7 @@ bool            session_go(struct session *, const char *step);
 int             session_step(const struct session *);      /* index of the step on screen */
 int             session_next_open(const struct session *); /* first step not done, or step count */
 bool            session_typing(const struct session *);    /* letters are text now, not commands */
-bool            session_busy(const struct session *);      /* waiting for the store or the lab: plain mode reads no line */
+bool            session_busy(const struct session *);      /* waits for store or lab: plain mode reads no line */
 /* What plain mode should ask for next. */
 enum session_wants { WANTS_NOTHING, WANTS_LINE, WANTS_CONFIDENCE, WANTS_GRADE };
 enum session_wants session_wants(const struct session *);

@@ -27,19 +27,25 @@ headers()
 # A name is one file (and its header) in the whole tree.
 twice() { sources | sed 's|.*/||' | sort | uniq -d; }
 
-# A prototype in a header stands in a paragraph that has a comment.
+# A prototype in a header stands in a paragraph that has a comment, or the file's first comment speaks of it; a getter
+# (only a const struct goes in) may stand alone.
 uncommented()
 {
     find kernels engine db tutor -name '*.h' 2>/dev/null | sort | xargs awk '
-    FNR == 1           { commented = 0; braces = 0; inside = 0 }
+    FNR == 1           { commented = 0; braces = 0; inside = 0; about = "" }
     /^[[:space:]]*$/   { commented = 0 }
     /\/\*/             { commented = 1; inside = 1 }
+    inside             { about = about $0 }
     /\*\//             { inside = 0; next }
     inside             { next }
     { before = braces; braces += gsub(/\{/, "{") - gsub(/\}/, "}") }
-    before == 0 && !commented && /^[a-z][a-zA-Z0-9_ *]*[ *][a-z][a-z0-9_]*\(.*/ && !/^(typedef|static|extern|struct [a-z_]+ \{)/ {
-        print FILENAME ":" FNR ": no comment: " $0
-    }'
+    before || commented || /^(typedef|static|extern)/ { next }
+    /\(const struct [a-z_]+ \*[a-z_]*(, int index)?\);/ { next }
+    match($0, /^[a-z][a-zA-Z0-9_ *]*[ *][a-z][a-z0-9_]*\(/) {
+        name = substr($0, 1, RLENGTH - 1); sub(/.*[ *]/, "", name)
+        if (index(about, name) == 0)
+            print FILENAME ":" FNR ": no comment: " $0
+    }' /dev/null
 }
 
 # check NAME FUNCTION FILE TEXT: nothing to find in the tree, and FUNCTION finds TEXT when it stands in FILE.
