@@ -1,0 +1,309 @@
+/* answer.c: reading and judging answers. See answer.h.
+ * Numbers are parsed here and nowhere else, so that a typed guess and a stored one mean the same. */
+#include "engine/answer.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/view.h"
+
+/* --- units ----------------------------------------------------------------------------------------------------- */
+
+enum family { FAMILY_BYTES, FAMILY_BITS, FAMILY_SECONDS, FAMILY_SHARE, FAMILY_TIMES, FAMILY_DB, FAMILY_GRAM, FAMILY_COUNT };
+
+static const struct unit {
+    const char *name;
+    enum family family;
+    double      factor; /* into the family's base */
+} units[] = {
+    { "b", FAMILY_BYTES, 1 },           { "byte", FAMILY_BYTES, 1 },        { "bytes", FAMILY_BYTES, 1 },
+    { "kib", FAMILY_BYTES, 1024 },      { "mib", FAMILY_BYTES, 1048576 },   { "gib", FAMILY_BYTES, 1073741824 },
+    { "tib", FAMILY_BYTES, 1099511627776. },
+    { "kb", FAMILY_BYTES, 1e3 },        { "mb", FAMILY_BYTES, 1e6 },        { "gb", FAMILY_BYTES, 1e9 },
+    { "tb", FAMILY_BYTES, 1e12 },
+    { "bit", FAMILY_BITS, 1 },          { "bits", FAMILY_BITS, 1 },         { "bpw", FAMILY_BITS, 1 },
+    { "s", FAMILY_SECONDS, 1 },         { "ms", FAMILY_SECONDS, 1e-3 },     { "us", FAMILY_SECONDS, 1e-6 },
+    { "%", FAMILY_SHARE, 1 },           { "percent", FAMILY_SHARE, 1 },
+    { "x", FAMILY_TIMES, 1 },           { "times", FAMILY_TIMES, 1 },       { "fold", FAMILY_TIMES, 1 },
+    { "db", FAMILY_DB, 1 },
+    { "g", FAMILY_GRAM, 1 },            { "gram", FAMILY_GRAM, 1 },         { "grams", FAMILY_GRAM, 1 },
+    { "kg", FAMILY_GRAM, 1e3 },         { "mg", FAMILY_GRAM, 1e-3 },
+    { "chats", FAMILY_COUNT, 1 },       { "chat", FAMILY_COUNT, 1 },        { "sequences", FAMILY_COUNT, 1 },
+    { "values", FAMILY_COUNT, 1 },      { "codes", FAMILY_COUNT, 1 },       { "columns", FAMILY_COUNT, 1 },
+    { "tokens", FAMILY_COUNT, 1 },      { "k", FAMILY_COUNT, 1e3 },         { "m", FAMILY_COUNT, 1e6 },
+};
+
+static const struct unit *find_unit(const char *name)
+{
+    char lower[16];
+    size_t n = strlen(name);
+    if (n == 0 || n >= sizeof lower)
+        return NULL;
+    for (size_t i = 0; i <= n; i++)
+        lower[i] = (char)tolower((unsigned char)name[i]);
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (strcmp(units[i].name, lower) == 0)
+            return &units[i];
+    return NULL;
+}
+
+/* --- numbers --------------------------------------------------------------------------------------------------- */
+
+/* Copies the digits of `text` without thousands commas ("65,536"; each comma followed by exactly three digits), up to
+ * the unit. Returns where the unit starts, or NULL for a comma that is no thousands mark. */
+static const char *plain_digits(const char *text, char *out, size_t size)
+{
+    size_t used = 0;
+    const char *p = text;
+    for (; *p && used + 1 < size; p++) {
+        if (*p == ',') {
+            bool three = isdigit((unsigned char)p[1]) && isdigit((unsigned char)p[2]) && isdigit((unsigned char)p[3]);
+            if (used == 0 || !three || isdigit((unsigned char)p[4]))
+                return NULL;
+            continue;
+        }
+        bool exponent = (*p == 'e' || *p == 'E') && used > 0
+                     && (isdigit((unsigned char)p[1]) || ((p[1] == '-' || p[1] == '+') && isdigit((unsigned char)p[2])));
+        bool sign = (*p == '-' || *p == '+') && (used == 0 || out[used - 1] == 'e' || out[used - 1] == 'E' || out[used - 1] == '^');
+        if (!isdigit((unsigned char)*p) && *p != '.' && *p != '^' && !exponent && !sign)
+            break;
+        out[used++] = *p;
+    }
+    out[used] = '\0';
+    return p;
+}
+
+static bool evaluate(const char *digits, double *value)
+{
+    char *end;
+    double base = strtod(digits, &end);
+    if (end == digits)
+        return false;
+    if (*end == '^') {
+        const char *start = end + 1;
+        double exponent = strtod(start, &end);
+        if (end == start)
+            return false;
+        base = pow(base, exponent);
+    }
+    *value = base;
+    return *end == '\0' && isfinite(base);
+}
+
+static void trim(const char *text, char *out, size_t size)
+{
+    while (isspace((unsigned char)*text))
+        text++;
+    size_t n = strlen(text);
+    while (n > 0 && isspace((unsigned char)text[n - 1]))
+        n--;
+    snprintf(out, size, "%.*s", (int)n, text);
+}
+
+bool answer_read_number(const char *text, const char *unit, double *value, char *echo, size_t size)
+{
+    char whole[128], digits[96], typed_unit[64], number[64], converted[64];
+    trim(text, whole, sizeof whole);
+    const char *rest = plain_digits(whole, digits, sizeof digits);
+    double typed;
+    if (!rest || !evaluate(digits, &typed)) {
+        snprintf(echo, size, "cannot read '%.40s' as a number: try 18, 1.2e-3, 2^-7%s%s", whole,
+                 unit && *unit ? " or 18 " : "", unit ? unit : "");
+        return false;
+    }
+    trim(rest, typed_unit, sizeof typed_unit);
+    if (strcmp(typed_unit, "×") == 0)
+        snprintf(typed_unit, sizeof typed_unit, "x");
+    *value = typed;
+    if (!*typed_unit) {
+        view_format_unit(typed, unit, echo, size);
+        if (unit && strcmp(unit, "B") == 0)
+            snprintf(echo, size, "%s bytes", view_format(typed, number, sizeof number));
+        return true;
+    }
+    const struct unit *from = find_unit(typed_unit), *to = unit ? find_unit(unit) : NULL;
+    bool multiplier = from && from->family == FAMILY_COUNT;
+    if (!from || (to && !multiplier && from->family != to->family) || (multiplier && to && to->family != FAMILY_COUNT)) {
+        snprintf(echo, size, "cannot use '%.20s' here: the answer is in %s", typed_unit, unit && *unit ? unit : "plain numbers");
+        return false;
+    }
+    *value = typed * from->factor / (to ? to->factor : 1);
+    view_format(typed, number, sizeof number);
+    view_format(*value, converted, sizeof converted);
+    if (*value != typed)
+        snprintf(echo, size, "%s %s = %s %s", number, typed_unit, converted, unit ? unit : "");
+    else
+        snprintf(echo, size, "%s %s", number, unit && *unit ? unit : typed_unit);
+    return true;
+}
+
+/* --- rules ----------------------------------------------------------------------------------------------------- */
+
+enum rule_kind { RULE_UNKNOWN, RULE_EXACT, RULE_TICK, RULE_PERCENT, RULE_POINTS, RULE_FACTOR };
+
+static enum rule_kind rule_of(const json_t *rule, double *amount)
+{
+    const char *within = view_text(rule, "within", "");
+    char *end;
+    if (strcmp(within, "exact") == 0)
+        return RULE_EXACT;
+    if (strcmp(within, "tick") == 0) {
+        *amount = view_number(rule, "tick", 1);
+        return RULE_TICK;
+    }
+    *amount = strtod(within, &end);
+    if (end == within || !(*amount > 0))
+        return RULE_UNKNOWN;
+    while (*end == ' ')
+        end++;
+    if (strcmp(end, "%") == 0)
+        return RULE_PERCENT;
+    if (strcmp(end, "points") == 0 || strcmp(end, "point") == 0)
+        return RULE_POINTS;
+    if (strcmp(end, "x") == 0 && *amount > 1)
+        return RULE_FACTOR;
+    return RULE_UNKNOWN;
+}
+
+bool answer_rule_known(const json_t *rule)
+{
+    double amount;
+    return rule_of(rule, &amount) != RULE_UNKNOWN;
+}
+
+void answer_rule_text(const struct step *s, char *out, size_t size)
+{
+    double amount = 0;
+    const char *unit = view_text(s->rule, "unit", "");
+    char number[64];
+    *out = '\0';
+    if (s->answer == ANSWER_ORDER)
+        snprintf(out, size, "right if the whole order is");
+    if (s->answer != ANSWER_NUMBER && s->answer != ANSWER_PLACE)
+        return;
+    switch (rule_of(s->rule, &amount)) {
+    case RULE_EXACT:   snprintf(out, size, "right if exact"); break;
+    case RULE_TICK:    snprintf(out, size, "right on the same mark, %s %s wide", view_format(amount, number, sizeof number), unit); break;
+    case RULE_PERCENT: snprintf(out, size, "right within %s %% of it", view_format(amount, number, sizeof number)); break;
+    case RULE_FACTOR:  snprintf(out, size, "right within a factor of %s", view_format(amount, number, sizeof number)); break;
+    case RULE_POINTS:
+        snprintf(out, size, "right within %s %s", view_format(amount, number, sizeof number),
+                 strcmp(unit, "%") == 0 ? "points" : unit);
+        break;
+    case RULE_UNKNOWN: break;
+    }
+}
+
+static bool number_hit(const json_t *rule, double guess, double outcome)
+{
+    double amount = 0;
+    if (isnan(outcome) || isnan(guess))
+        return false;
+    switch (rule_of(rule, &amount)) {
+    case RULE_EXACT:   return guess == outcome || fabs(guess - outcome) <= 1e-9 * fabs(outcome);
+    case RULE_TICK:    return fabs(guess - outcome) <= amount / 2 * (1 + 1e-9);
+    case RULE_PERCENT: return fabs(guess - outcome) <= amount / 100 * fabs(outcome) * (1 + 1e-9);
+    case RULE_POINTS:  return fabs(guess - outcome) <= amount * (1 + 1e-9);
+    case RULE_FACTOR:  return guess * outcome > 0 && fabs(log(guess / outcome)) <= log(amount) * (1 + 1e-9);
+    case RULE_UNKNOWN: break;
+    }
+    return false;
+}
+
+bool answer_hit(const struct step *s, const json_t *guess, const json_t *outcome)
+{
+    if (!guess || !outcome || json_is_null(guess) || json_is_null(outcome))
+        return false;
+    if (s->answer == ANSWER_NUMBER || s->answer == ANSWER_PLACE)
+        return number_hit(s->rule, view_as_number(guess), view_as_number(outcome));
+    return json_equal(guess, outcome);
+}
+
+double answer_octaves(const json_t *guess, const json_t *outcome)
+{
+    double g = view_as_number(guess), o = view_as_number(outcome);
+    return g > 0 && o > 0 && isfinite(g) && isfinite(o) ? fabs(log2(g / o)) : NAN;
+}
+
+const char *answer_option_text(const struct step *s, const char *id)
+{
+    const json_t *options = json_object_get(s->rule, "options");
+    for (size_t i = 0; i < json_array_size(options); i++) {
+        const json_t *o = json_array_get(options, i);
+        if (strcmp(view_text(o, "id", ""), id) == 0)
+            return view_text(o, "text", id);
+    }
+    return id;
+}
+
+/* --- the difference in words ----------------------------------------------------------------------------------- */
+
+static void number_difference(const struct step *s, double g, double o, bool hit, char *out, size_t size)
+{
+    const char *unit = view_text(s->rule, "unit", "");
+    char guess[64], outcome[64], gap[64];
+    view_format_unit(g, unit, guess, sizeof guess);
+    view_format_unit(o, unit, outcome, sizeof outcome);
+    if (hit && strcmp(guess, outcome) == 0)
+        snprintf(out, size, "Right: %s.", outcome);
+    else if (hit)
+        snprintf(out, size, "Right: your %s is close enough to %s.", guess, outcome);
+    else if (isnan(o) || isinf(o) || g == 0 || o == 0 || g * o < 0 || s->answer == ANSWER_PLACE)
+        snprintf(out, size, "Off by %s: it is %s.", view_format_unit(fabs(g - o), unit, gap, sizeof gap), outcome);
+    else if (fabs(log2(g / o)) >= 1)
+        snprintf(out, size, "It is %s: your %s is %s times too %s.", outcome, guess,
+                 view_format(g > o ? g / o : o / g, gap, sizeof gap), g > o ? "large" : "small");
+    else
+        snprintf(out, size, "It is %s: your %s is %s %% too %s.", outcome, guess,
+                 view_format(100 * fabs(g - o) / fabs(o), gap, sizeof gap), g > o ? "high" : "low");
+}
+
+static void order_difference(const json_t *guess, const json_t *outcome, char *out, size_t size)
+{
+    size_t n = json_array_size(outcome), same = 0;
+    for (size_t i = 0; i < n; i++)
+        same += json_equal(json_array_get(guess, i), json_array_get(outcome, i)) ? 1 : 0;
+    if (same == n)
+        snprintf(out, size, "Right: the whole order.");
+    else
+        snprintf(out, size, "%zu of %zu stand where you put them.", same, n);
+}
+
+void answer_difference(const struct step *s, const json_t *guess, const json_t *outcome, char *out, size_t size)
+{
+    bool hit = answer_hit(s, guess, outcome);
+    *out = '\0';
+    if (!guess || json_is_null(guess) || !outcome || json_is_null(outcome))
+        return;
+    if (s->answer == ANSWER_NUMBER || s->answer == ANSWER_PLACE)
+        number_difference(s, view_as_number(guess), view_as_number(outcome), hit, out, size);
+    else if (s->answer == ANSWER_ORDER)
+        order_difference(guess, outcome, out, size);
+    else if (hit)
+        snprintf(out, size, "Right: %s.", answer_option_text(s, json_string_value(outcome)));
+    else
+        snprintf(out, size, "Not that one: %s.", answer_option_text(s, json_string_value(outcome)));
+}
+
+/* --- the order of options -------------------------------------------------------------------------------------- */
+
+void answer_shuffle(unsigned long long seed, int n, int *order)
+{
+    uint64_t state = seed;
+    for (int i = 0; i < n; i++)
+        order[i] = i;
+    for (int i = n - 1; i > 0; i--) {
+        /* splitmix64 (Steele, Lea and Flood 2014): a permutation only has to be fair enough, and the same everywhere. */
+        uint64_t z = (state += 0x9e3779b97f4a7c15u);
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+        int j = (int)((z ^ (z >> 31)) % (uint64_t)(i + 1));
+        int t = order[i];
+        order[i] = order[j];
+        order[j] = t;
+    }
+}
