@@ -1,0 +1,57 @@
+/* commands.h: the one table of what can stand behind `saffron`.
+ * Help, "did you mean", the man page and the completions come from it; a row without a function is not built yet. */
+#ifndef TUTOR_COMMANDS_H
+#define TUTOR_COMMANDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tutor/options.h"
+
+#define SAFFRON_VERSION "0.1.0"
+
+enum { EXIT_DONE = 0, EXIT_NO = 1, EXIT_USAGE = 2 };
+
+struct cli {
+    const char *name, *args, *help;
+    int       (*run)(const struct options *); /* exit status; NULL: not built yet */
+    int         least, most;                  /* words after the name; most < 0: any number */
+};
+
+/* Ends with a row without a name. */
+extern const struct cli cli_table[];
+
+const struct cli *commands_find(const char *name);
+enum options_word commands_kind(const char *word);
+
+/* Help of everything, or of one row, on stdout. */
+void commands_help(const struct cli *one);
+
+/* Runs the command of the options; exit status. */
+int  commands_run(const struct options *);
+
+/* "saffron: ..." on stderr, one line whatever is in the text; returns EXIT_USAGE. */
+int  commands_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Where a value would be a timing or a machine's name: the text, or "<measured>" under SAFFRON_MASK=1. */
+const char *commands_masked(const struct options *, const char *text);
+
+/* commands_lesson.c: lessons as documents */
+int command_list(const struct options *);
+int command_read(const struct options *);
+int command_ask(const struct options *);
+/* commands_lab.c: what the lab computes */
+int command_run(const struct options *);
+int command_check(const struct options *);
+int command_kv(const struct options *);
+int command_shot(const struct options *);
+/* commands_progress.c: what the store knows */
+int command_stats(const struct options *);
+int command_set(const struct options *);
+/* commands_doctor.c */
+int command_doctor(const struct options *);
+/* commands_open.c: the tutor itself, as screens or lines */
+int command_open(const struct options *);
+int command_recall(const struct options *);
+
+#endif
