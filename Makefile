@@ -5,6 +5,7 @@
 #   make            build/saffron             make asan | tsan   the tests under a sanitizer
 #   make check      the tests only            make bench         the benchmarks
 #   make clean                                make fuzz          the fuzz drivers under libFuzzer, FUZZ_SECONDS each
+#   make aarch64    kernels and their tests by cross compiler, run by qemu
 #   make install | uninstall                  PREFIX=/usr/local DESTDIR=
 #
 # Knobs: B=dir (build folder), DEV=1 (-Werror), SAN=address,undefined, CC, CFLAGS and LDFLAGS (added last), V=1 (say the
@@ -148,6 +149,25 @@ build/fuzz/bin/%: tests/%.c $(LIB)
 	$(SAY) CC $<
 	$(Q)$(COMPILE) -DLIBFUZZER -fsanitize=fuzzer -MT $@ -MF $@.d -o $@ $< $(LIB) $(LIBS) $(LDFLAGS)
 
+# The kernels on another architecture: the tests that include nothing but kernels/, where a cross compiler, its cmocka
+# and qemu are installed (Debian: gcc-aarch64-linux-gnu qemu-user libcmocka-dev:arm64).
+CROSS        ?= aarch64-linux-gnu-gcc
+KERNEL_TESTS := $(patsubst tests/%.c,$(B)/kernel-tests/%,$(shell grep -l '"kernels/' tests/test_*.c 2>/dev/null | \
+                xargs -r grep -LE '#include "(engine|db|tutor)/'))
+aarch64:
+	@command -v $(CROSS) >/dev/null && command -v qemu-aarch64 >/dev/null || { echo 'skipped: no $(CROSS) or no qemu-aarch64 here'; exit 0; }; \
+	echo 'int main(void) { return 0; }' | $(CROSS) -x c - -lcmocka -o /dev/null 2>/dev/null || \
+	    { echo 'skipped: no cmocka for $(CROSS) here'; exit 0; }; \
+	$(QUIETLY) B=build/aarch64 CC=$(CROSS) run-kernel-tests
+
+run-kernel-tests: $(KERNEL_TESTS)
+	@for t in $^; do echo $$t; CMOCKA_MESSAGE_OUTPUT=TAP qemu-aarch64 $$t || exit 1; done
+
+$(B)/kernel-tests/%: tests/%.c $(filter $(B)/obj/kernels/%,$(OBJ))
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(COMPILE) -MT $@ -MF $@.d -o $@ $(filter %.c %.o,$^) -lcmocka -lm $(LDFLAGS)
+
 BIN   = $(DESTDIR)$(PREFIX)/bin
 SHARE = $(DESTDIR)$(PREFIX)/share
 # completion of each shell: source:place under share/
@@ -171,8 +191,8 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all run test tests check asan tsan bench fuzz fuzzers install uninstall clean FORCE
+.PHONY: all run test tests check asan tsan bench fuzz fuzzers aarch64 run-kernel-tests install uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
--include $(OBJ:.o=.d) $(TESTS:=.d) $(FUZZ:=.d) $(BENCH:=.d)
+-include $(OBJ:.o=.d) $(TESTS:=.d) $(FUZZ:=.d) $(BENCH:=.d) $(KERNEL_TESTS:=.d)
