@@ -174,10 +174,14 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 COMPLETIONS := saffron.bash:bash-completion/completions/saffron _saffron:zsh/site-functions/_saffron \
                saffron.fish:fish/vendor_completions.d/saffron.fish
 
-install: all
+# The commands and options of the man page come from the program's own help.
+$(B)/saffron.1: tutor/saffron.1 tutor/manual.awk $(B)/saffron
+	$(Q)$(B)/saffron --help | awk -f tutor/manual.awk - $< >$@
+
+install: all $(B)/saffron.1
 	@mkdir -p $(BIN) $(SHARE)/saffron $(SHARE)/man/man1 $(SHARE)/doc/saffron
 	install -m 755 $(B)/saffron $(BIN)/saffron
-	install -m 644 tutor/saffron.1 $(SHARE)/man/man1/saffron.1
+	install -m 644 $(B)/saffron.1 $(SHARE)/man/man1/saffron.1
 	install -m 644 LICENSE README.md $(SHARE)/doc/saffron
 	@for c in $(COMPLETIONS); do to=$(SHARE)/$${c#*:}; mkdir -p $${to%/*}; \
 	    install -m 644 tutor/completions/$${c%%:*} $$to || exit 1; done

@@ -27,6 +27,12 @@ missing=$(comm -23 "$work/installed" "$work/built"; find lessons -type f ! -path
 [ -z "$missing" ]
 verdict "the lessons and their tensors are installed" $? "$missing"
 
+cp "$top/share/man/man1/saffron.1" "$work"
+for word in $("$SAFFRON" --help | sed -nE 's/^  (saffron ([a-z]+)|(--[a-z-]+)) .*/\2\3/p'); do
+    grep -q "^\.B $(printf '%s' "$word" | sed 's/-/\\\\-/g')" "$work/saffron.1"
+    verdict "the man page has $word" $? "not there"
+done
+
 # What is installed works by itself: far from the build tree, and through a link.
 mkdir -p "$work/elsewhere" "$work/link"
 mv "$top" "$work/elsewhere/saffron"
@@ -43,18 +49,28 @@ left=$(find "$work/stage" -type f)
 [ -z "$left" ]
 verdict "uninstall leaves nothing" $? "$left"
 
-for shell in bash zsh fish; do
-    case $shell in
-    bash) file=tutor/completions/saffron.bash ;;
-    zsh) file=tutor/completions/_saffron ;;
-    fish) file=tutor/completions/saffron.fish ;;
-    esac
-    if ! command -v $shell >/dev/null; then echo "ok $shell reads its completions # SKIP no $shell here"; continue; fi
-    out=$($shell -n $file 2>&1)
-    verdict "$shell reads its completions" $? "$out"
-done
+# Each shell completes from the program's own help.
+PATH=$SAFFRON_BUILD:$PATH
+completes() # completes SHELL COMMAND: what the shell offers for "saffron --isa s" and so on, if it is here
+{
+    if ! command -v "$1" >/dev/null; then echo "ok $1 completes # SKIP no $1 here"; return; fi
+    out=$($1 $3 -c "$2" 2>&1)
+    case $out in *lab*--seed*) true ;; *) false ;; esac
+    verdict "$1 completes" $? "$out"
+}
+completes bash '. tutor/completions/saffron.bash
+    COMP_WORDS=(saffron la) COMP_CWORD=1; _saffron; echo ${COMPREPLY[@]}
+    COMP_WORDS=(saffron --see) COMP_CWORD=1; _saffron; echo ${COMPREPLY[@]}'
+completes fish 'source tutor/completions/saffron.fish; complete -C "saffron la"; complete -C "saffron --see"'
+completes zsh 'compdef() { }; _describe() { print -rl -- ${(P)2} }; compadd() { }; _files() { }
+    words=(saffron la) CURRENT=2 PREFIX=la; . tutor/completions/_saffron
+    words=(saffron --see) CURRENT=2 PREFIX=--see; _saffron' -f
+out=$(bash -c '. tutor/completions/saffron.bash
+    COMP_WORDS=(saffron --isa s) COMP_CWORD=2; _saffron; echo ${COMPREPLY[@]}' 2>&1)
+[ "$out" = scalar ]
+verdict "bash completes the choices of an option" $? "$out"
 if command -v man >/dev/null; then
-    out=$(man --warnings -E UTF-8 -l -Tutf8 -Z tutor/saffron.1 2>&1 >/dev/null)
+    out=$(man --warnings -E UTF-8 -l -Tutf8 -Z "$work/saffron.1" 2>&1 >/dev/null)
     [ -z "$out" ]
     verdict "the man page has no errors" $? "$out"
 else

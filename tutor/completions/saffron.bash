@@ -1,40 +1,39 @@
-# bash completion for saffron
+# bash completion for saffron: commands, options and their choices come from `saffron --help`.
+
+_saffron_commands() { saffron --help 2>/dev/null | sed -n 's/^  saffron \([a-z]*\) .*/\1/p'; }
+_saffron_options() { saffron $1 --help 2>/dev/null | sed -n 's/^  \(--*[a-z-]*\).*/\1/p'; }
+_saffron_lessons() { saffron list --json 2>/dev/null | grep -o '"id": *"[^"]*"' | cut -d '"' -f 4; }
+
+# What follows option $2 of command $1: its choices ("auto|cpu"), or a word in capitals such as FILE.
+_saffron_value() { { saffron $1 --help; saffron --help; } 2>/dev/null | sed -n "s/^  $2 \([^ ]*[|A-Z][^ ]*\).*/\1/p" | head -n 1; }
 
 _saffron()
 {
-    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command= i
-    local commands="read list run recall ask stats doctor set check kv lab shot"
-    local options="--plain --db --lab --device --isa --threads --seed --color --ascii --help --version"
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+    local commands=$(_saffron_commands) command= value= i
 
     COMPREPLY=()
-    case $before in
-    --device) COMPREPLY=($(compgen -W "auto cpu cuda" -- "$word")); return ;;
-    --isa) COMPREPLY=($(compgen -W "scalar avx2 avx512 neon" -- "$word")); return ;;
-    --color) COMPREPLY=($(compgen -W "auto always never" -- "$word")); return ;;
-    --db | -o) COMPREPLY=($(compgen -f -- "$word")); return ;;
-    --lab) COMPREPLY=($(compgen -c -- "$word")); return ;;
-    --threads | --seed | --knob | --kv-format | --context | --sequences) return ;;
-    esac
     for ((i = 1; i < COMP_CWORD; i++)); do
-        [[ " $commands " == *" ${COMP_WORDS[i]} "* ]] && command=${COMP_WORDS[i]} && break
+        [[ " ${commands//$'\n'/ } " == *" ${COMP_WORDS[i]} "* ]] && command=${COMP_WORDS[i]} && break
     done
-    case $command in
-    "") COMPREPLY=($(compgen -W "$commands $options $(_saffron_lessons)" -- "$word") $(compgen -f -X '!*.lua' -- "$word")) ;;
-    read) COMPREPLY=($(compgen -W "$(_saffron_lessons)" -- "$word") $(compgen -f -X '!*.lua' -- "$word")) ;;
-    run) COMPREPLY=($(compgen -W "--seed --knob --json $(_saffron_lessons)" -- "$word")) ;;
-    shot) COMPREPLY=($(compgen -W "-o $(_saffron_lessons)" -- "$word")) ;;
-    list | stats | doctor) COMPREPLY=($(compgen -W "--json" -- "$word")) ;;
-    kv) COMPREPLY=($(compgen -W "--kv-format --context --sequences --json" -- "$word")
-        $(compgen -f -X '!*.json' -- "$word")) ;;
-    check) COMPREPLY=($(compgen -f -X '!*.lua' -- "$word")) ;;
-    set) COMPREPLY=($(compgen -W "theme retention plain" -- "$word")) ;;
+    [[ $before == -* ]] && value=$(_saffron_value "$command" "$before")
+    case $value in
+    "") ;;
+    *FILE*) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    COMMAND) COMPREPLY=($(compgen -c -- "$word")); return ;;
+    *"|"*) COMPREPLY=($(compgen -W "${value//|/ }" -- "$word")); return ;;
+    *) return ;;
     esac
-}
-
-# The ids of the lessons, from the tutor itself.
-_saffron_lessons()
-{
-    saffron list --json 2>/dev/null | grep -o '"id": *"[^"]*"' | cut -d '"' -f 4
+    if [[ $word == -* ]]; then
+        COMPREPLY=($(compgen -W "$(_saffron_options "$command") $(_saffron_options)" -- "$word"))
+        return
+    fi
+    case $command in
+    "") COMPREPLY=($(compgen -W "$commands $(_saffron_lessons)" -- "$word") $(compgen -f -X '!*.lua' -- "$word")) ;;
+    read | run | shot) COMPREPLY=($(compgen -W "$(_saffron_lessons)" -- "$word") $(compgen -f -X '!*.lua' -- "$word")) ;;
+    check) COMPREPLY=($(compgen -f -X '!*.lua' -- "$word")) ;;
+    kv) COMPREPLY=($(compgen -f -X '!*.json' -- "$word")) ;;
+    esac
 }
 
 complete -o filenames -F _saffron saffron
