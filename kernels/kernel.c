@@ -1,0 +1,118 @@
+/* kernel.c: the table of kernels, dispatch over it, and the front door of the products.
+ * The kernels themselves are in one file per instruction set; only this file names them.
+ * Tolerances: FP32 sums of up to 133,120 products in at least 32 lanes; the scalar rows add in FP64. */
+#include "kernels/kernel.h"
+
+#include <string.h>
+
+#include "kernels/variants.h"
+
+/* ---- The table ------------------------------------------------------------------------------------- */
+
+#define READ(isa_, suffix, file_) \
+    {.op = KERNEL_READ, .isa = isa_, .device = "cpu", .read = read__##suffix, \
+     .function = "read__" #suffix, .file = "kernels/" file_}
+#define GEMV(format_, activation_, tolerance_, isa_, suffix, file_) \
+    {.op = KERNEL_GEMV, .format = #format_, .activation = activation_, .isa = isa_, .device = "cpu", \
+     .tolerance = tolerance_, .gemv = gemv_##format_##__##suffix, \
+     .function = "gemv_" #format_ "__" #suffix, .file = "kernels/" file_}
+#define NAIVE(format_) \
+    {.op = KERNEL_GEMV_NAIVE, .format = #format_, .activation = ACTIVATION_FP32, .isa = ISA_SCALAR, .device = "cpu", \
+     .tolerance = 1e-4f, .gemv = gemv_##format_##_naive, .function = "gemv_" #format_ "_naive", .file = "kernels/gemv.c"}
+
+/* The products of one instruction set. INT8 is exact; INT4 is exact within a group. */
+#define PRODUCTS(tolerance, isa_, suffix, file_) \
+    GEMV(fp32, ACTIVATION_FP32, tolerance, isa_, suffix, file_), \
+    GEMV(fp16, ACTIVATION_FP32, tolerance, isa_, suffix, file_), \
+    GEMV(e4m3, ACTIVATION_FP32, tolerance, isa_, suffix, file_), \
+    GEMV(int8, ACTIVATION_INT8, 0, isa_, suffix, file_), \
+    GEMV(int4, ACTIVATION_INT8, tolerance, isa_, suffix, file_)
+
+static const struct kernel kernels[] = {
+    READ(ISA_SCALAR, scalar, "stream.c"),
+    PRODUCTS(2e-7f, ISA_SCALAR, scalar, "gemv.c"),
+    NAIVE(fp32),
+    NAIVE(int4),
+};
+
+#define KERNELS (sizeof kernels / sizeof kernels[0])
+
+size_t kernel_count(void)
+{
+    return KERNELS;
+}
+
+const struct kernel *kernel_at(size_t i)
+{
+    return i < KERNELS ? &kernels[i] : NULL;
+}
+
+static bool same_format(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+const struct kernel *kernel_find(enum kernel_op op, const char *format, enum isa allowed)
+{
+    const struct kernel *best = NULL;
+    for (size_t i = 0; i < KERNELS; i++) {
+        const struct kernel *k = &kernels[i];
+        if (k->op == op && same_format(k->format, format) && isa_allows(allowed, k->isa) && cpu_info()->has[k->isa] &&
+            (!best || k->isa > best->isa))
+            best = k;
+    }
+    return best;
+}
+
+/* ---- The front door -------------------------------------------------------------------------------- */
+
+enum { BATCH_TILE = 16, TILE_BYTES = 8 << 20 };     /* 8 MiB: a look at the caller's tick about every ms */
+
+static size_t rows_per_tile(const struct matrix *w)
+{
+    size_t rows = w->stride ? TILE_BYTES / w->stride : w->rows;
+    return rows ? rows : 1;
+}
+
+static enum kernel_status gemv_tile(const struct kernel *k, const struct matrix *w, const struct operand *x, float *y,
+                                    const struct progress *progress, double from, double to)
+{
+    size_t step = rows_per_tile(w);
+    for (size_t row = 0; row < w->rows; row += step) {
+        if (!progress_tick(progress, from + (to - from) * (double)row / (double)w->rows))
+            return KERNEL_CANCELED;
+        k->gemv(w, x, y, row, row + step < w->rows ? row + step : w->rows);
+    }
+    return KERNEL_OK;
+}
+
+enum kernel_status gemv_prepared(const struct kernel *k, const struct matrix *w, const struct operand *x,
+                                 float *y, const struct progress *progress)
+{
+    if (!k || !k->gemv || !same_format(k->format, w->format->name))
+        return KERNEL_NO_KERNEL;
+    if (x->cols != w->cols || x->activation != k->activation)
+        return KERNEL_BAD_SHAPE;
+    for (size_t b = 0; b < x->batch; b += BATCH_TILE) {
+        size_t tokens = x->batch - b < BATCH_TILE ? x->batch - b : BATCH_TILE;
+        struct operand slice = operand_slice(x, b, tokens);
+        double from = (double)b / (double)x->batch, to = (double)(b + tokens) / (double)x->batch;
+        enum kernel_status status = gemv_tile(k, w, &slice, y + b * w->rows, progress, from, to);
+        if (status != KERNEL_OK)
+            return status;
+    }
+    return KERNEL_OK;
+}
+
+enum kernel_status gemv(const struct kernel *k, const struct matrix *w, const float *x, size_t batch,
+                        float *y, const struct progress *progress)
+{
+    struct operand operand;
+    if (!k)
+        return KERNEL_NO_KERNEL;
+    enum kernel_status status = operand_prepare(&operand, k->activation, x, batch, w->cols, NULL);
+    if (status == KERNEL_OK)
+        status = gemv_prepared(k, w, &operand, y, progress);
+    operand_free(&operand);
+    return status;
+}

@@ -1,0 +1,55 @@
+/* kernel.h: the table of kernels, one row each; dispatch, tests and bench walk it.
+ * A row names the operation, the format of the weights, what they meet, and the instruction set it needs;
+ * so a kernel cannot exist untested. To add a variant, add a row to kernel.c. */
+#ifndef KERNELS_KERNEL_H
+#define KERNELS_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/cpu.h"
+#include "kernels/matrix.h"
+#include "kernels/status.h"
+
+enum kernel_op {
+    KERNEL_READ,            /* reads a buffer and does nothing else: the memory's limit */
+    KERNEL_GEMV,            /* y = W x, as fast as this instruction set can */
+    KERNEL_GEMV_NAIVE,      /* the same as one would first write it: one weight at a time */
+};
+
+/* Rows first..last of Y = X W^T: y[b * w->rows + row] for each token b of x. */
+typedef void gemv_fn(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last);
+
+/* Reads `bytes` (a multiple of 4096, 64-byte aligned) once; returns a checksum so that no read is left out. */
+typedef uint64_t read_fn(const void *buffer, size_t bytes);
+
+struct kernel {
+    enum kernel_op  op;
+    const char     *format;         /* of the weights, a name in the format table; NULL for KERNEL_READ */
+    enum activation activation;
+    enum isa        isa;            /* what it needs */
+    const char     *device;         /* "cpu" */
+    float           tolerance;      /* 0: the same bits as the scalar row. Else |y - exact| <= tolerance * sum |w x| */
+    gemv_fn        *gemv;
+    read_fn        *read;
+    const char     *function;       /* its name and file, to show the source */
+    const char     *file;
+};
+
+/* Row i of kernel_count() rows; NULL past the end. */
+size_t               kernel_count(void);
+const struct kernel *kernel_at(size_t i);
+
+/* The best row for this operation and format that `allowed` permits and this processor can run; NULL if none. */
+const struct kernel *kernel_find(enum kernel_op op, const char *format, enum isa allowed);
+
+/* Y = X W^T with row k: x [batch, cols], y [batch, rows]. Preparing x (rounding it, where the kernel wants
+ * INT8) is part of the call. Batches are taken 16 tokens at a time; W is streamed once for each 16. */
+enum kernel_status gemv(const struct kernel *k, const struct matrix *w, const float *x, size_t batch,
+                        float *y, const struct progress *progress);
+
+/* The same with x already prepared for k->activation. */
+enum kernel_status gemv_prepared(const struct kernel *k, const struct matrix *w, const struct operand *x,
+                                 float *y, const struct progress *progress);
+
+#endif

@@ -1,0 +1,14 @@
+/* status.c: the words for each way a kernel call can end. */
+#include "kernels/status.h"
+
+const char *kernel_status_text(enum kernel_status status)
+{
+    switch (status) {
+    case KERNEL_OK:        return "done";
+    case KERNEL_CANCELED:  return "stopped";
+    case KERNEL_NO_MEMORY: return "out of memory";
+    case KERNEL_BAD_SHAPE: return "the shapes do not fit together";
+    case KERNEL_NO_KERNEL: return "no kernel for this format on this instruction set";
+    }
+    return "unknown status";
+}

@@ -1,0 +1,18 @@
+/* variants.h: every kernel function by name, for the table in kernel.c alone.
+ * A name is a sentence: operation_format__isa. Contracts are in kernel.h at gemv_fn and read_fn. */
+#ifndef KERNELS_VARIANTS_H
+#define KERNELS_VARIANTS_H
+
+#include "kernels/kernel.h"
+
+read_fn read__scalar;
+gemv_fn gemv_fp32__scalar, gemv_fp16__scalar, gemv_e4m3__scalar, gemv_int8__scalar, gemv_int4__scalar;
+gemv_fn gemv_fp32_naive, gemv_int4_naive;
+
+#if defined(__x86_64__)
+read_fn read__avx2, read__avx512;
+gemv_fn gemv_fp32__avx2, gemv_fp16__avx2, gemv_e4m3__avx2, gemv_int8__avx2, gemv_int4__avx2;
+gemv_fn gemv_fp32__avx512, gemv_fp16__avx512, gemv_e4m3__avx512, gemv_int8__avx512, gemv_int4__avx512;
+#endif
+
+#endif
