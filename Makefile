@@ -125,8 +125,9 @@ check: tests
 asan:
 	@ASAN_OPTIONS=detect_leaks=1 $(QUIETLY) B=build/asan SAN=address,undefined check
 
+# Without address randomization where that is allowed: older ThreadSanitizers cannot place their memory otherwise.
 tsan:
-	@$(QUIETLY) B=build/tsan SAN=thread check
+	@$(shell setarch -R true 2>/dev/null && echo setarch -R) $(QUIETLY) B=build/tsan SAN=thread check
 
 bench: all $(BENCH)
 	@for b in $(BENCH) $(wildcard tests/bench_*.sh); do \
