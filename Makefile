@@ -109,13 +109,13 @@ QUIETLY = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS))
 
 run:
 	@CC='$(CC)' sh tutor/deps.sh run
-	@$(QUIETLY) all
+	+@$(QUIETLY) all
 	@$(if $(PLAIN),,echo 'screen reader? make run PLAIN=1 (remembered)')
 	@$(B)/saffron $(if $(PLAIN),--plain) $(ARGS)
 
 test:
 	@CC='$(CC)' sh tutor/deps.sh test
-	@$(QUIETLY) check
+	+@$(QUIETLY) check
 
 tests: all $(TESTS) $(FUZZ)
 
@@ -123,11 +123,11 @@ check: tests
 	@SAFFRON_MAKE='$(MAKE) $(MAKEOVERRIDES)' tests/run $(B)
 
 asan:
-	@ASAN_OPTIONS=detect_leaks=1 $(QUIETLY) B=build/asan SAN=address,undefined check
+	+@ASAN_OPTIONS=detect_leaks=1 $(QUIETLY) B=build/asan SAN=address,undefined check
 
 # Without address randomization where that is allowed: older ThreadSanitizers cannot place their memory otherwise.
 tsan:
-	@$(shell setarch -R true 2>/dev/null && echo setarch -R) $(QUIETLY) B=build/tsan SAN=thread check
+	+@$(shell setarch -R true 2>/dev/null && echo setarch -R) $(QUIETLY) B=build/tsan SAN=thread check
 
 bench: all $(BENCH)
 	@for b in $(BENCH) $(wildcard tests/bench_*.sh); do \
@@ -138,7 +138,7 @@ FUZZ_SECONDS ?= 60
 FUZZERS := $(patsubst tests/%.c,build/fuzz/bin/%,$(wildcard tests/fuzz_*.c))
 fuzz:
 	@command -v clang >/dev/null || { echo "saffron: 'make fuzz' needs clang" >&2; exit 2; }
-	@$(QUIETLY) B=build/fuzz CC=clang SAN=address,undefined CFLAGS='-fsanitize=fuzzer-no-link $(CFLAGS)' fuzzers
+	+@$(QUIETLY) B=build/fuzz CC=clang SAN=address,undefined CFLAGS='-fsanitize=fuzzer-no-link $(CFLAGS)' fuzzers
 	@for f in $(FUZZERS); do name=$${f##*/fuzz_}; new=build/fuzz/corpus/$$name; mkdir -p $$new; \
 	    echo "fuzz_$$name: $(FUZZ_SECONDS) s"; \
 	    $$f -max_total_time=$(FUZZ_SECONDS) -verbosity=0 $$new $$(ls -d tests/corpus/$$name 2>/dev/null) || exit 1; done
@@ -156,13 +156,13 @@ CROSS        ?= aarch64-linux-gnu-gcc
 KERNEL_TESTS := $(patsubst tests/%.c,$(B)/kernel-tests/%,$(shell grep -l '"kernels/' tests/test_*.c 2>/dev/null | \
                 xargs -r grep -LE '#include "(engine|db|tutor)/'))
 aarch64:
-	@command -v $(CROSS) >/dev/null && command -v qemu-aarch64 >/dev/null || { echo 'skipped: no $(CROSS) or no qemu-aarch64 here'; exit 0; }; \
+	+@command -v $(CROSS) >/dev/null && command -v qemu-aarch64 >/dev/null || { echo 'skipped: no $(CROSS) or no qemu-aarch64 here'; exit 0; }; \
 	echo 'int main(void) { return 0; }' | $(CROSS) -x c - -lcmocka -o /dev/null 2>/dev/null || \
 	    { echo 'skipped: no cmocka for $(CROSS) here'; exit 0; }; \
 	$(QUIETLY) B=build/aarch64 CC=$(CROSS) run-kernel-tests
 
-run-kernel-tests: $(KERNEL_TESTS)
-	@for t in $^; do echo $$t; CMOCKA_MESSAGE_OUTPUT=TAP qemu-aarch64 $$t || exit 1; done
+run-kernel-tests: $(KERNEL_TESTS) $(filter $(B)/obj/kernels/%,$(OBJ))
+	@for t in $(KERNEL_TESTS); do echo $$t; CMOCKA_MESSAGE_OUTPUT=TAP qemu-aarch64 $$t || exit 1; done
 
 $(B)/kernel-tests/%: tests/%.c $(filter $(B)/obj/kernels/%,$(OBJ))
 	@mkdir -p $(@D)
