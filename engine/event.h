@@ -17,7 +17,7 @@ enum event_kind {
     EVENT_CONFIDENCE, /* confidence 0..3 */
     EVENT_RESIZE,     /* width, height */
     EVENT_TICK,       /* time passes: progress, expiry */
-    EVENT_STORED,     /* id: the record is durable */
+    EVENT_STORED,     /* id, seq: the record is durable */
     EVENT_NOT_STORED, /* id, text: why not */
     EVENT_LAB,        /* message: decoded, from the lab; its "id" is the request's */
     EVENT_LAB_LOST,   /* text: what happened; a fresh lab is being started; every open request is gone */
@@ -35,6 +35,7 @@ struct event {
     int             confidence;
     int             width, height;
     long            id;
+    int64_t         seq;        /* of a stored record, counted by this device */
     const json_t   *message;
 };
 
