@@ -16,8 +16,12 @@
 
 enum { LARGEST_STORED_RESULT = 64 << 10, LOSSES_TO_SKIP = 2 };
 
-/* ORDER CONFIDENCE */
-static const int confidence_percent[] = { 0, 50, 75, 95 };
+/* ORDER CONFIDENCE: as stored and sent. */
+static json_t *confidence_json(int confidence)
+{
+    static const int percent[] = { 0, 50, 75, 95 };
+    return confidence == SURE_NONE ? json_null() : confidence == SURE_GUESS ? json_string("guess") : json_integer(percent[confidence]);
+}
 
 const struct step *session_here(const struct session *s)
 {
@@ -93,6 +97,8 @@ static bool step_done(const struct session *s, int index)
     case STEP_READ:
     case STEP_EXPLORE: return state->seen;
     case STEP_RECALL:  return state->review != NULL;
+    case STEP_FILL:
+    case STEP_EXPLAIN: return state->answer != NULL;
     default:           return state->result != NULL;
     }
 }
@@ -439,15 +445,14 @@ static unsigned commit_prediction(struct session *s, struct outbox *out)
     const struct step *step = session_here(s);
     seed_text(s, session_state_here(s)->attempt, seed);
     answer_rule_text(step, rule, sizeof rule);
-    json_object_set_new(s->guess, "confidence",
-                        s->confidence == SURE_NONE ? json_null() : json_integer(confidence_percent[s->confidence]));
+    json_object_set_new(s->guess, "confidence", confidence_json(s->confidence));
     json_t *payload = json_copy(s->guess);
     json_object_set_new(payload, "unit", json_string(view_text(step->rule, "unit", "")));
     json_object_set_new(payload, "rule", json_string(rule));
-    json_object_set_new(payload, "answer", json_string(answer_kind_names[step->answer]));
+    json_object_set_new(payload, "type", json_string(answer_kind_names[step->answer]));
     json_t *options = option_order(s);
     if (options)
-        json_object_set_new(payload, "options", options);
+        json_object_set_new(payload, "order", options);
     json_object_set_new(payload, "latency_ms", json_integer(s->now - s->shown_at));
     json_object_set_new(payload, "hints", json_integer(s->hints));
     json_object_set_new(payload, "attempt", json_integer(session_state_here(s)->attempt));
@@ -486,7 +491,9 @@ static unsigned commit_answer(struct session *s, struct outbox *out)
         json_object_set_new(payload, "of", json_integer(all));
     } else
         json_object_set_new(payload, "text", json_string(s->line.text));
-    replace(&s->guess, json_incref(payload));
+    replace(&s->guess, json_copy(payload));
+    if (json_object_get(session_here(s)->json, "card"))
+        json_object_set(payload, "card", json_object_get(session_here(s)->json, "card"));
     return commit(s, out, "answer", payload);
 }
 
@@ -494,24 +501,20 @@ static unsigned commit_answer(struct session *s, struct outbox *out)
 static json_t *result_payload(const struct session *s, const json_t *outcome)
 {
     const struct step *step = session_here(s);
-    const json_t *guess = json_object_get(s->guess ? s->guess : session_state_here(s)->guess, "value");
-    const json_t *confidence = json_object_get(s->guess ? s->guess : session_state_here(s)->guess, "confidence");
+    const json_t *stored = s->guess ? s->guess : session_state_here(s)->guess, *answer = json_object_get(outcome, "answer");
+    json_t *guess = json_object_get(stored, "value"), *confidence = json_object_get(stored, "confidence");
     json_t *payload = json_object(), *kept = json_deep_copy(outcome), *card = json_object_get(step->json, "card");
+    bool scored = guess && !json_is_null(guess), hit = answer_hit(step, guess, answer);
+    double octaves = answer_octaves(guess, answer);
     if (json_dumpb(kept, NULL, 0, JSON_COMPACT) > LARGEST_STORED_RESULT)
         json_object_set_new(kept, "blocks", json_array());
     json_object_set_new(payload, "outcome", kept);
-    if (step->kind == STEP_PREDICT) {
-        bool scored = guess && !json_is_null(guess), hit = answer_hit(step, guess, json_object_get(outcome, "answer"));
-        double octaves = answer_octaves(guess, json_object_get(outcome, "answer"));
-        json_object_set_new(payload, "hit", scored ? json_boolean(hit) : json_null());
-        json_object_set(payload, "guess", scored ? (json_t *)(uintptr_t)guess : json_null());
-        json_object_set(payload, "confidence", confidence ? (json_t *)(uintptr_t)confidence : json_null());
-        json_object_set_new(payload, "options", json_integer(step->answer == ANSWER_CHOICE ? option_count(s) : 0));
-        if (isfinite(octaves))
-            json_object_set_new(payload, "octaves", json_real(octaves));
-        json_object_set_new(payload, "surprise",
-                            json_boolean(scored && !hit && json_integer_value(confidence) >= 75));
-    }
+    json_object_set_new(payload, "hit", scored ? json_boolean(hit) : json_null());
+    json_object_set_new(payload, "guess", scored ? json_incref(guess) : json_null());
+    json_object_set_new(payload, "confidence", scored ? json_incref(confidence) : json_null());
+    json_object_set_new(payload, "surprise", json_boolean(scored && !hit && json_integer_value(confidence) >= 75));
+    if (isfinite(octaves))
+        json_object_set_new(payload, "octaves", json_real(octaves));
     if (card)
         json_object_set(payload, "card", card);
     return payload;
@@ -538,13 +541,6 @@ static unsigned committed(struct session *s, struct outbox *out)
     case STEP_PREDICT:
         s->phase = PHASE_COMMITTED;
         return request_outcome(s, out);
-    case STEP_FILL:
-    case STEP_EXPLAIN: {
-        json_t *outcome = json_pack("{s:O*, s:O*}", "right", json_object_get(s->guess, "right"), "of", json_object_get(s->guess, "of"));
-        unsigned effects = reveal(s, out, outcome);
-        json_decref(outcome);
-        return effects;
-    }
     case STEP_RECALL:
         return advance(s, out);
     default:
@@ -553,12 +549,12 @@ static unsigned committed(struct session *s, struct outbox *out)
     }
 }
 
+/* The loop adds the local day, which hangs on the learner's time zone. */
 static unsigned grade(struct session *s, struct outbox *out, bool good)
 {
-    char card[160];
-    snprintf(card, sizeof card, "%s:%s", document_id(s->document), session_here(s)->id);
-    return commit(s, out, "review", json_pack("{s:s, s:s, s:I}", "card", card, "grade", good ? "good" : "again", "latency_ms",
-                                              (json_int_t)(s->now - s->shown_at)));
+    return commit(s, out, "review", json_pack("{s:s, s:I, s:O}", "grade", good ? "good" : "again", "latency_ms",
+                                              (json_int_t)(s->now - s->shown_at), "card",
+                                              json_object_get(session_here(s)->json, "card")));
 }
 
 /* --- the store's and the lab's replies ---------------------------------------------------------------------------- */
@@ -1183,8 +1179,10 @@ static unsigned key_event(struct session *s, uint32_t key, struct outbox *out)
     return do_command(s, command_of_key(key), NULL, out);
 }
 
-static unsigned text_event(struct session *s, const char *text)
+static unsigned text_event(struct session *s, const char *text, struct outbox *out)
 {
+    if (s->phase == PHASE_GRADE && (strcmp(text, "again") == 0 || strcmp(text, "good") == 0))
+        return grade(s, out, strcmp(text, "good") == 0);
     bool taken = s->phase == PHASE_ANSWER && session_here(s)->kind != STEP_RECALL
               && line_insert(&s->line, text, session_here(s)->kind == STEP_EXPLAIN);
     if (!taken)
@@ -1200,7 +1198,7 @@ static unsigned feed(struct session *s, const struct event *e, struct outbox *ou
     bool was_reset = s->phase == PHASE_SAVING && s->commit_id && e->id == s->commit_id && e->kind == EVENT_STORED;
     switch (e->kind) {
     case EVENT_KEY:     return key_event(s, e->key, out);
-    case EVENT_TEXT:    return text_event(s, e->text);
+    case EVENT_TEXT:    return text_event(s, e->text, out);
     case EVENT_COMMAND: return do_command(s, e->command, e->text, out);
     case EVENT_CONFIDENCE:
         if (s->phase == PHASE_SURE && e->confidence >= SURE_GUESS && e->confidence <= SURE_95)
@@ -1265,7 +1263,7 @@ enum session_wants session_wants(const struct session *s)
     }
 }
 
-struct session *session_new(const struct document *document, const char *learner_seed)
+struct session *session_new(const struct document *document, const char *learner_seed, long first_id)
 {
     struct session *s = calloc(1, sizeof *s);
     if (!s)
@@ -1273,7 +1271,7 @@ struct session *session_new(const struct document *document, const char *learner
     s->document = document;
     s->learner_seed = strdup(learner_seed);
     s->states = calloc((size_t)document_step_count(document), sizeof s->states[0]);
-    s->next_id = 1;
+    s->next_id = first_id;
     if (!s->learner_seed || !s->states) {
         session_free(s);
         return NULL;

@@ -572,5 +572,7 @@ json_t *session_view(const struct session *s)
                              body(s), "dock", dock(s), "status", line, "message", s->message, "keys", keys(s));
     if (view && s->overlay)
         json_object_set(view, "overlay", s->overlay);
+    if (view && json_is_true(json_object_get(json_object_get(s->shown, "provenance"), "timed")))
+        json_object_set_new(view, "timed", json_true());
     return view;
 }
