@@ -17,8 +17,6 @@
 #include <jansson.h>
 #include <utf8proc.h>
 
-#include "kernels/format.h"
-
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "loads copy little-endian bytes as they are");
 
 enum { PREFIX = 8 }; /* bytes of the header length */
@@ -56,12 +54,37 @@ LOAD(u32, uint32_t)
 LOAD(u16, uint16_t)
 LOAD(u8, uint8_t)
 
+static float from_bits(uint32_t bits)
+{
+    float value;
+
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static float load_bf16(const uint8_t *element)
+{
+    return from_bits((uint32_t)element[0] << 16 | (uint32_t)element[1] << 24);
+}
+
+/* Exponent 31 is infinity or NaN, exponent 0 counts in steps of 2^-24. */
+static float load_f16(const uint8_t *element)
+{
+    uint32_t code = element[0] | (uint32_t)element[1] << 8;
+    uint32_t sign = (code & 0x8000) << 16, exponent = code >> 10 & 31, mantissa = code & 1023;
+
+    if (exponent == 31)
+        return from_bits(sign | 0x7f800000 | mantissa << 13);
+    if (exponent == 0)
+        return (sign ? -1.0f : 1.0f) * (float)mantissa * 0x1p-24f;
+    return from_bits(sign | (exponent + 112) << 23 | mantissa << 13);
+}
+
 static const struct dtype dtypes[] = {
-    { "F64", 8, load_f64, NULL }, { "F32", 4, load_f32, NULL }, { "F16", 2, NULL, "fp16" },
-    { "BF16", 2, NULL, "bf16" },  { "I64", 8, load_i64, NULL }, { "I32", 4, load_i32, NULL },
-    { "I16", 2, load_i16, NULL }, { "I8", 1, load_i8, NULL },   { "U64", 8, load_u64, NULL },
-    { "U32", 4, load_u32, NULL }, { "U16", 2, load_u16, NULL }, { "U8", 1, load_u8, NULL },
-    { "BOOL", 1, load_u8, NULL }, { "F8_E4M3", 1, NULL, "e4m3" }, { "F8_E5M2", 1, NULL, "e5m2" },
+    { "F64", 8, load_f64 },   { "F32", 4, load_f32 }, { "F16", 2, load_f16 }, { "BF16", 2, load_bf16 },
+    { "I64", 8, load_i64 },   { "I32", 4, load_i32 }, { "I16", 2, load_i16 }, { "I8", 1, load_i8 },
+    { "U64", 8, load_u64 },   { "U32", 4, load_u32 }, { "U16", 2, load_u16 }, { "U8", 1, load_u8 },
+    { "BOOL", 1, load_u8 },
 };
 
 enum { DTYPES = sizeof dtypes / sizeof dtypes[0] };
@@ -370,22 +393,10 @@ const struct safetensor *safetensors_find(const struct safetensors *file, const 
     return NULL;
 }
 
-/* Codes of at most two bytes. */
-static void decode(const struct format *format, const uint8_t *element, unsigned bytes, uint64_t count, float *out)
-{
-    for (uint64_t i = 0; i < count; i++, element += bytes)
-        out[i] = format_decode(format, bytes == 2 ? element[0] | (uint32_t)element[1] << 8 : element[0]);
-}
-
 void safetensor_floats(const struct safetensor *tensor, uint64_t first, uint64_t count, float *out)
 {
-    const struct dtype *dtype = tensor->dtype;
-    const uint8_t *element = tensor->data + first * dtype->bytes;
+    const uint8_t *element = tensor->data + first * tensor->dtype->bytes;
 
-    if (dtype->format) {
-        decode(format_find(dtype->format), element, dtype->bytes, count, out);
-        return;
-    }
-    for (uint64_t i = 0; i < count; i++, element += dtype->bytes)
-        out[i] = dtype->load(element);
+    for (uint64_t i = 0; i < count; i++, element += tensor->dtype->bytes)
+        out[i] = tensor->dtype->load(element);
 }

@@ -14,12 +14,11 @@ enum {
     SAFETENSORS_NAME   = 512       /* bytes of a tensor's name                              */
 };
 
-/* One element type. Rows live in safetensors.c; one of the last two is set. */
+/* One element type. Rows live in safetensors.c. */
 struct dtype {
     const char *name;              /* as files spell it: "F32", "BF16", "F8_E4M3"           */
     unsigned    bytes;             /* of one element                                        */
-    float     (*load)(const uint8_t *element); /* what C can load; rounds to nearest float  */
-    const char *format;            /* the row of kernels/format.h that decodes it           */
+    float     (*load)(const uint8_t *element); /* rounds to nearest where float is narrower */
 };
 
 struct safetensor {

@@ -13,7 +13,9 @@
  *    "status": "...",           one line, dim: progress, provenance
  *    "message": "...",          one line, bright: an error or a notice, until the next key
  *    "keys": [{"key": "Enter", "name": "next", "help": "..."}...],   the footer, most important first
- *    "overlay": [block...]}     help or a list over the body, when open
+ *    "overlay": [block...],     help or a list over the body, when open
+ *    "step": "...",             id of the step, "" on a screen that is none
+ *    "timed": true}             numbers on it are timings, which vary
  * Every block is an object whose "view" names its kind: one row of view_kinds. */
 
 /* ORDER VIEW_KIND: view_kinds in view.c, draw_table in tutor/draw.c, say_table in tutor/say.c */

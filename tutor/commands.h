@@ -21,7 +21,9 @@ struct cli {
 /* Ends with a row without a name. */
 extern const struct cli cli_table[];
 
+/* The row of a name, or NULL. */
 const struct cli *commands_find(const char *name);
+/* Whether a word names a command, for options_parse. */
 enum options_word commands_kind(const char *word);
 
 /* Help of everything, or of one row, on stdout. */

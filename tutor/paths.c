@@ -118,7 +118,7 @@ bool paths_database(const char *given, char *out, size_t size, char *error, size
         snprintf(error, error_size, "--db cannot be '%s', it is the path of a file", given);
         return false;
     }
-    if (!paths_state(true, state, sizeof state, error, error_size))
+    if (!paths_state(false, state, sizeof state, error, error_size))
         return false;
     paths_join(state, "progress.db", out, size);
     return true;

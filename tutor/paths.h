@@ -16,7 +16,7 @@ bool paths_data(char *out, size_t size);
  * line in `error`. */
 bool paths_state(bool make, char *out, size_t size, char *error, size_t error_size);
 
-/* `given`, or progress.db in the state directory (which is made). */
+/* `given`, or progress.db in the state directory (which the store makes). On failure one line in `error`. */
 bool paths_database(const char *given, char *out, size_t size, char *error, size_t error_size);
 
 /* The file's folder ("." if none) and everything before its name joined to another name. */
