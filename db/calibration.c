@@ -1,0 +1,173 @@
+/* calibration.c: does the learner know what they know? Confidence against hits, derived from scored predictions.
+ * A forecast row is made by a prediction and closed by the first result that follows it. */
+#include "db/calibration.h"
+
+#include "db/fold.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const levels[] = { "guess", "50", "75", "95" };
+
+enum { LEVELS = sizeof levels / sizeof *levels };
+
+/* ---- arithmetic ---- */
+
+void calibration_wilson(int hits, int n, double *low, double *high)
+{
+    const double z = 1.959963984540054; /* 97.5th percentile of the normal distribution */
+    *low = 0;
+    *high = 1;
+    if (n <= 0)
+        return;
+    double p = (double)hits / n;
+    double center = (p + z * z / (2 * n)) / (1 + z * z / n);
+    double half = z * sqrt(p * (1 - p) / n + z * z / (4.0 * n * n)) / (1 + z * z / n);
+    *low = center - half > 0 ? center - half : 0;
+    *high = center + half < 1 ? center + half : 1;
+}
+
+double calibration_chance(const char *level, int options)
+{
+    if (level && strcmp(level, "guess") == 0)
+        return options > 0 ? 1.0 / options : 0.10;
+    for (int i = 1; level && i < LEVELS; i++)
+        if (strcmp(level, levels[i]) == 0)
+            return atoi(level) / 100.0;
+    return -1;
+}
+
+/* ---- fold ---- */
+
+/* A confidence as its level's name: "guess", 50 or "50"; NULL for no idea. */
+static const char *level_of(const json_t *confidence)
+{
+    if (json_is_integer(confidence)) {
+        int percent = (int)json_integer_value(confidence);
+        return percent == 95 ? "95" : percent == 75 ? "75" : percent == 50 ? "50" : NULL;
+    }
+    for (int i = 0; json_is_string(confidence) && i < LEVELS; i++)
+        if (strcmp(json_string_value(confidence), levels[i]) == 0)
+            return levels[i];
+    return NULL;
+}
+
+static bool fold_prediction(struct base *base, const struct entry *entry, const json_t *payload)
+{
+    const char *type = json_string_value(json_object_get(payload, "type"));
+    const char *level = level_of(json_object_get(payload, "confidence"));
+    size_t      options = type && strcmp(type, "choice") == 0 ? json_array_size(json_object_get(payload, "order")) : 0;
+    if (!level)
+        return true;
+    sqlite3_stmt *stmt = base_stmt(base, "INSERT OR REPLACE INTO forecast(uuid, lesson, step, device, utc, seq, level, chance)"
+                                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+    if (!stmt)
+        return false;
+    sqlite3_bind_text(stmt, 1, entry->uuid, -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 2, entry->lesson, -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 3, entry->step, -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 4, entry->device, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 5, entry->utc);
+    sqlite3_bind_int64(stmt, 6, entry->seq);
+    sqlite3_bind_text(stmt, 7, level, -1, SQLITE_STATIC);
+    sqlite3_bind_double(stmt, 8, calibration_chance(level, (int)options));
+    int rc = base_step(base, stmt);
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE;
+}
+
+/* Closes the device's last forecast on the step, if it is open. hit: 1, 0, or -1 for unscored. */
+static bool fold_result(struct base *base, const struct entry *entry, int hit)
+{
+    sqlite3_stmt *stmt = base_stmt(base, "UPDATE forecast SET hit = ?4, closed = 1 WHERE lesson = ?1 AND step = ?2 AND closed = 0 AND uuid = (SELECT uuid FROM"
+                                         " forecast WHERE lesson = ?1 AND step = ?2 AND device = ?3 ORDER BY utc DESC, seq DESC"
+                                         " LIMIT 1)");
+    if (!stmt)
+        return false;
+    sqlite3_bind_text(stmt, 1, entry->lesson, -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 2, entry->step, -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 3, entry->device, -1, SQLITE_STATIC);
+    if (hit >= 0)
+        sqlite3_bind_int(stmt, 4, hit);
+    int rc = base_step(base, stmt);
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE;
+}
+
+static bool calibration_fold(struct base *base, const struct entry *entry, const json_t *payload)
+{
+    if (strcmp(entry->kind, "prediction") == 0)
+        return fold_prediction(base, entry, payload);
+    if (strcmp(entry->kind, "result") != 0)
+        return true;
+    const json_t *hit = json_object_get(payload, "hit");
+    return fold_result(base, entry, json_is_boolean(hit) ? json_is_true(hit) : -1);
+}
+
+/* ---- reply ---- */
+
+struct sums {
+    int    n, hits, surprises;
+    double chance, brier;
+};
+
+static json_t *mean(double sum, int n)
+{
+    return n ? json_real(sum / n) : json_null();
+}
+
+static json_t *level_json(int level, const struct sums *sums)
+{
+    double low, high;
+    calibration_wilson(sums->hits, sums->n, &low, &high);
+    return json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o}", "level", levels[level], "n", sums->n, "hits", sums->hits,
+                     "mean_confidence", mean(sums->chance, sums->n), "hit_rate", mean(sums->hits, sums->n), "low",
+                     sums->n ? json_real(low) : json_null(), "high", sums->n ? json_real(high) : json_null());
+}
+
+static json_t *total_json(const struct sums *by_level)
+{
+    struct sums all = { 0 };
+    json_t     *rows = json_array();
+    for (int i = 0; i < LEVELS; i++) {
+        all.n += by_level[i].n;
+        all.hits += by_level[i].hits;
+        all.surprises += by_level[i].surprises;
+        all.chance += by_level[i].chance;
+        all.brier += by_level[i].brier;
+        json_array_append_new(rows, level_json(i, &by_level[i]));
+    }
+    return json_pack("{s:i, s:b, s:i, s:o, s:o, s:o, s:i, s:o}", "n", all.n, "enough", all.n >= CALIBRATION_ENOUGH, "hits", all.hits,
+                     "brier", mean(all.brier, all.n), "mean_confidence", mean(all.chance, all.n), "hit_rate",
+                     mean(all.hits, all.n), "surprises", all.surprises, "levels", rows);
+}
+
+static json_t *calibration_reply(struct base *base, int64_t utc, int offset)
+{
+    struct sums   by_level[LEVELS] = { 0 };
+    sqlite3_stmt *stmt = base_stmt(base, "SELECT level, count(*), sum(hit), sum(chance), sum((chance - hit) * (chance - hit)),"
+                                         " sum(hit = 0 AND chance >= 0.75) FROM forecast WHERE hit IS NOT NULL GROUP BY level");
+    int           rc = SQLITE_ERROR;
+    (void)utc;
+    (void)offset;
+    while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW)
+        for (int i = 0; i < LEVELS; i++)
+            if (strcmp((const char *)sqlite3_column_text(stmt, 0), levels[i]) == 0)
+                by_level[i] = (struct sums){ .n = sqlite3_column_int(stmt, 1),
+                                             .hits = sqlite3_column_int(stmt, 2),
+                                             .surprises = sqlite3_column_int(stmt, 5),
+                                             .chance = sqlite3_column_double(stmt, 3),
+                                             .brier = sqlite3_column_double(stmt, 4) };
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE ? total_json(by_level) : NULL;
+}
+
+const struct derived calibration_derived = {
+    .name = "calibration",
+    .tables = "CREATE TABLE forecast(lesson TEXT, step TEXT, uuid TEXT, device TEXT, utc INTEGER, seq INTEGER, level TEXT,"
+              " chance REAL, hit INTEGER, closed INTEGER DEFAULT 0, PRIMARY KEY(lesson, step, uuid)) WITHOUT ROWID",
+    .forget = { "DELETE FROM forecast WHERE lesson = ?1" },
+    .fold = calibration_fold,
+    .reply = calibration_reply,
+};

@@ -1,0 +1,240 @@
+/* fold.c: derived tables, kept up to date by folding events into them one by one, in order.
+ * A lesson's rows depend on that lesson's events only. An event that comes after all that were folded is folded alone;
+ * a retract, or one that sorts earlier (a second device, an import), makes its lesson be folded anew.
+ * Nothing here is worth a sync: what a power cut takes is folded again. */
+#include "db/fold.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Raise when a fold function or table changes: older derived tables are then made anew. */
+#define FOLD_VERSION "1"
+
+static const struct derived *const nouns[] = { &progress_derived, &cards_derived, &calibration_derived, &settings_derived };
+
+enum { NOUNS = sizeof nouns / sizeof *nouns };
+
+/* fold_lesson: the key of the last event that was folded into each lesson; fold_state: how far the log was read. */
+static const char own_tables[] =
+    "CREATE TABLE fold_lesson(lesson TEXT PRIMARY KEY, utc INTEGER, device TEXT, seq INTEGER) WITHOUT ROWID;"
+    "CREATE TABLE fold_state(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "INSERT INTO fold_state VALUES ('version', '" FOLD_VERSION "'), ('folded', 0);";
+
+/* ---- tables ---- */
+
+/* Runs a script of CREATE TABLE statements, each preceded by DROP, as temporary ones when scratch. */
+static bool create(struct base *base, const char *script)
+{
+    static const char word[] = "CREATE TABLE ";
+    char             *copy = strdup(script);
+    bool              ok = copy != NULL;
+    for (char *save = NULL, *part = ok ? strtok_r(copy, ";", &save) : NULL; ok && part; part = strtok_r(NULL, ";", &save)) {
+        if (strncmp(part, word, sizeof word - 1) != 0) {
+            ok = base_exec(base, part) == SQLITE_OK;
+            continue;
+        }
+        const char *rest = part + sizeof word - 1;
+        char       *sql = sqlite3_mprintf("DROP TABLE IF EXISTS %s.%.*s; CREATE TABLE %s.%s", base->scratch ? "temp" : "main",
+                                          (int)strcspn(rest, "("), rest, base->scratch ? "temp" : "main", rest);
+        ok = sql && base_exec(base, sql) == SQLITE_OK;
+        sqlite3_free(sql);
+    }
+    free(copy);
+    return ok;
+}
+
+static bool create_all(struct base *base)
+{
+    if (!create(base, own_tables))
+        return false;
+    for (int i = 0; i < NOUNS; i++)
+        if (!create(base, nouns[i]->tables))
+            return false;
+    return true;
+}
+
+static bool current(struct base *base)
+{
+    return base_int(base, "SELECT count(*) FROM sqlite_master WHERE name = 'fold_state'", 0) == 1 &&
+           base_int(base, "SELECT value = '" FOLD_VERSION "' FROM fold_state WHERE name = 'version'", 0) == 1;
+}
+
+static bool end(struct base *base, bool ok)
+{
+    if (ok && base_exec(base, "COMMIT") == SQLITE_OK)
+        return true;
+    sqlite3_exec(base->db, "ROLLBACK", NULL, NULL, NULL);
+    return false;
+}
+
+bool fold_create(struct base *base, bool scratch)
+{
+    base->scratch = scratch;
+    if (!scratch && current(base))
+        return true;
+    if (base_exec(base, scratch ? "BEGIN" : "BEGIN IMMEDIATE") != SQLITE_OK)
+        return false;
+    return end(base, (!scratch && current(base)) || create_all(base));
+}
+
+/* ---- folding ---- */
+
+static bool run_for(struct base *base, const char *sql, const char *lesson)
+{
+    sqlite3_stmt *stmt = base_stmt(base, sql);
+    if (!stmt)
+        return false;
+    sqlite3_bind_text(stmt, 1, lesson, -1, SQLITE_STATIC);
+    int rc = base_step(base, stmt);
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE;
+}
+
+static bool remember(struct base *base, const struct entry *entry)
+{
+    sqlite3_stmt *stmt = base_stmt(base, "INSERT OR REPLACE INTO fold_lesson VALUES (?1, ?2, ?3, ?4)");
+    if (!stmt)
+        return false;
+    sqlite3_bind_text(stmt, 1, entry->lesson, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 2, entry->utc);
+    sqlite3_bind_text(stmt, 3, entry->device, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 4, entry->seq);
+    int rc = base_step(base, stmt);
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE;
+}
+
+static bool fold_one(struct base *base, const struct entry *entry)
+{
+    json_t *payload = json_loads(entry->payload, 0, NULL);
+    bool    ok = true;
+    for (int i = 0; i < NOUNS && ok; i++)
+        ok = nouns[i]->fold(base, entry, payload);
+    json_decref(payload);
+    return ok && remember(base, entry);
+}
+
+static bool forget(struct base *base, const char *lesson)
+{
+    for (int i = 0; i < NOUNS; i++)
+        for (int j = 0; j < 2 && nouns[i]->forget[j]; j++)
+            if (!run_for(base, nouns[i]->forget[j], lesson))
+                return false;
+    return run_for(base, "DELETE FROM fold_lesson WHERE lesson = ?1", lesson);
+}
+
+static bool fold_lesson(struct base *base, const char *lesson)
+{
+    struct entries entries;
+    bool           ok = journal_load(base, lesson, &entries) && forget(base, lesson);
+    for (size_t i = 0; i < entries.count && ok; i++)
+        ok = entries.list[i].retracted ? remember(base, &entries.list[i]) : fold_one(base, &entries.list[i]);
+    entries_free(&entries);
+    return ok;
+}
+
+/* True when the event sorts behind everything folded into its lesson and takes nothing back. */
+static bool follows(struct base *base, const struct entry *entry)
+{
+    if (strcmp(entry->kind, "retract") == 0)
+        return false;
+    sqlite3_stmt *stmt = base_stmt(base, "SELECT 1 FROM fold_lesson WHERE lesson = ?1 AND (utc, device, seq) >= (?2, ?3, ?4)");
+    if (!stmt)
+        return false;
+    sqlite3_bind_text(stmt, 1, entry->lesson, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 2, entry->utc);
+    sqlite3_bind_text(stmt, 3, entry->device, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 4, entry->seq);
+    int rc = base_step(base, stmt);
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE;
+}
+
+static int64_t folded(struct base *base)
+{
+    return base_int(base, "SELECT value FROM fold_state WHERE name = 'folded'", 0);
+}
+
+static int64_t newest(struct base *base)
+{
+    return base_int(base, "SELECT max(id) FROM event", 0);
+}
+
+/* Folds the first event after `after`, or its lesson; *after gets its id. */
+static bool fold_next(struct base *base, int64_t *after)
+{
+    struct entry  entry;
+    sqlite3_stmt *stmt = base_stmt(base, "SELECT " JOURNAL_COLUMNS " FROM event WHERE id > ?1 ORDER BY id LIMIT 1");
+    if (!stmt)
+        return false;
+    sqlite3_bind_int64(stmt, 1, *after);
+    int rc = base_step(base, stmt);
+    if (rc != SQLITE_ROW)
+        return rc == SQLITE_DONE;
+    journal_read(stmt, &entry);
+    *after = entry.id;
+    bool ok = follows(base, &entry) ? fold_one(base, &entry) : fold_lesson(base, entry.lesson);
+    sqlite3_reset(stmt);
+    return ok;
+}
+
+static bool fold_range(struct base *base, int64_t after, int64_t last)
+{
+    while (after < last)
+        if (!fold_next(base, &after))
+            return false;
+    sqlite3_stmt *stmt = base_stmt(base, "UPDATE fold_state SET value = ?1 WHERE name = 'folded'");
+    if (!stmt)
+        return false;
+    sqlite3_bind_int64(stmt, 1, last);
+    int rc = base_step(base, stmt);
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE;
+}
+
+static bool begin(struct base *base)
+{
+    if (base->scratch)
+        return base_exec(base, "BEGIN") == SQLITE_OK;
+    return base_exec(base, "PRAGMA synchronous = NORMAL") == SQLITE_OK && base_exec(base, "BEGIN IMMEDIATE") == SQLITE_OK;
+}
+
+static bool finish(struct base *base, bool ok)
+{
+    ok = end(base, ok);
+    if (!base->scratch && base_exec(base, "PRAGMA synchronous = FULL") != SQLITE_OK)
+        return false;
+    return ok;
+}
+
+bool fold_catch_up(struct base *base)
+{
+    if (folded(base) == newest(base))
+        return true;
+    bool ok = begin(base);
+    return finish(base, ok && fold_range(base, folded(base), newest(base)));
+}
+
+static bool fold_every_lesson(struct base *base)
+{
+    json_t       *lessons = json_array();
+    sqlite3_stmt *stmt = base_stmt(base, "SELECT DISTINCT lesson FROM event");
+    int           rc = stmt ? SQLITE_ROW : SQLITE_ERROR;
+    while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW)
+        json_array_append_new(lessons, json_string((const char *)sqlite3_column_text(stmt, 0)));
+    sqlite3_reset(stmt);
+    bool    ok = rc == SQLITE_DONE;
+    size_t  i;
+    json_t *lesson;
+    json_array_foreach(lessons, i, lesson)
+        ok = ok && fold_lesson(base, json_string_value(lesson));
+    json_decref(lessons);
+    return ok;
+}
+
+bool fold_rebuild(struct base *base)
+{
+    bool ok = begin(base) && create_all(base) && fold_every_lesson(base);
+    return finish(base, ok && fold_range(base, newest(base), newest(base)));
+}

@@ -1,0 +1,61 @@
+/* migrate.c: the schema, as the list of steps that made it.
+ * Step n takes user_version n - 1 to n. A released step is never edited; the derived tables are no part of this, since
+ * they can be made again from the events (fold.c). */
+#include "db/base.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static const char *const steps[] = {
+    /* 1: the log */
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE event("
+    "  id INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, learner TEXT NOT NULL, device TEXT NOT NULL, seq INTEGER NOT NULL,"
+    "  utc INTEGER NOT NULL, \"offset\" INTEGER NOT NULL, course TEXT NOT NULL, lesson TEXT NOT NULL, step TEXT NOT NULL,"
+    "  rev INTEGER NOT NULL, kind TEXT NOT NULL, payload TEXT NOT NULL, UNIQUE(device, seq));"
+    "PRAGMA application_id = 0x53616672;",
+    /* 2: a lesson is found, in order, without reading the whole log */
+    "CREATE INDEX event_lesson ON event(lesson, utc, device, seq);",
+};
+
+enum { STEPS = sizeof steps / sizeof *steps };
+
+int migrate_version(void)
+{
+    return STEPS;
+}
+
+/* A copy of the file as it was before step `version` + 1; one from an earlier try is kept. */
+static bool keep_copy(struct base *base, int version)
+{
+    char *name = sqlite3_mprintf("%s.v%d", base->path, version);
+    bool  ok = name && (access(name, F_OK) == 0 || base_backup(base, name));
+    sqlite3_free(name);
+    return ok;
+}
+
+/* Two tutors may start at once: the version is read again inside the transaction. */
+static bool take_step(struct base *base, int version)
+{
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA user_version = %d", version + 1);
+    if (base_exec(base, "BEGIN IMMEDIATE") != SQLITE_OK)
+        return false;
+    bool ok = base_int(base, "PRAGMA user_version", 0) != version ||
+              (base_exec(base, steps[version]) == SQLITE_OK && base_exec(base, sql) == SQLITE_OK);
+    if (ok && base_exec(base, "COMMIT") == SQLITE_OK)
+        return true;
+    sqlite3_exec(base->db, "ROLLBACK", NULL, NULL, NULL);
+    return false;
+}
+
+bool migrate_run(struct base *base)
+{
+    int version;
+    while ((version = (int)base_int(base, "PRAGMA user_version", 0)) < STEPS) {
+        bool filled = version > 0 && base->mode == BASE_SAVING;
+        if ((filled && !keep_copy(base, version)) || !take_step(base, version))
+            return false;
+    }
+    return true;
+}
