@@ -171,7 +171,8 @@ static void tensor_files_beside_the_lesson(void **state)
                    "cannot use tensor 'b': it has 0 elements; 1 to 67108864 can be used");
     expect_refusal(tensors, "./one.safetensors:x", lesson,
                    "cannot find tensor 'x' in './one.safetensors', which begins with w");
-    expect_refusal(tensors, "./none.safetensors", lesson, "cannot read './none.safetensors': No such file or directory");
+    expect_refusal(tensors, "./none.safetensors", lesson,
+                   "cannot read './none.safetensors': No such file or directory");
     tensors_close(tensors);
 }
 
