@@ -10,7 +10,7 @@
 const struct cli cli_table[] = {
     { "read", "LESSON", "the lesson as prose; outcomes not yet predicted stay hidden", NULL, 1, 1 },
     { "list", "", "the lessons, and where you stand in each", NULL, 0, 0 },
-    { "stats", "", "how well your confidence fits", NULL, 0, 0 },
+    { "stats", "", "how well your confidence fits", command_stats, 0, 0 },
     { "doctor", "", "what was found on this machine, and what was not", NULL, 0, 0 },
     { "run", "LESSON:STEP", "compute a step again, after its commit only", NULL, 1, 1 },
     { "recall", "", "the cards that are due", NULL, 0, 0 },
@@ -31,7 +31,7 @@ const struct cli cli_table[] = {
     { "backup", "FILE", "a copy of the database", NULL, 0, ANY },
     { "restore", "FILE", "the database from a copy", NULL, 0, ANY },
     { "class", "FILE...", "an instructor's view over many exports", NULL, 0, ANY },
-    { "set", "[NAME [VALUE]]", "show or change settings", NULL, 0, 2 },
+    { "set", "[NAME [VALUE]]", "show or change settings", command_set, 0, 2 },
     { "lab", "", "the process that computes, on stdin and stdout", NULL, 0, ANY }, /* main() runs it */
     { "shot", "LESSON:STEP -o FILE.svg", "a picture of a screen", NULL, 1, 1 },
     { NULL, NULL, NULL, NULL, 0, 0 },
