@@ -52,7 +52,7 @@ enum effect {
     FX_CANCEL = 1 << 3, /* outbox.cancel: this lab request is no longer wanted */
     FX_BELL   = 1 << 4, /* the key did nothing here */
     FX_DONE   = 1 << 5, /* the session (or the app) is finished */
-    FX_COPY   = 1 << 6, /* outbox.text to the clipboard */
+    FX_COPY   = 1 << 6, /* what is on screen, as text, to the clipboard */
     FX_FILE   = 1 << 7, /* outbox.text to a new report file */
     FX_REDRAW = 1 << 8, /* forget what is on the terminal */
     FX_ASK    = 1 << 9, /* outbox.ask */

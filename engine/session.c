@@ -286,8 +286,7 @@ static unsigned advance(struct session *s, struct outbox *out)
     return FX_DRAW;
 }
 
-/* Leaves for another step, keeping a half-written explanation as a draft. */
-static unsigned leave(struct session *s, struct outbox *out)
+unsigned session_draft(struct session *s, struct outbox *out)
 {
     const struct step_state *state = session_state_here(s);
     if (session_here(s)->kind != STEP_EXPLAIN || s->phase != PHASE_ANSWER || s->line.size == 0)
@@ -1044,7 +1043,7 @@ static unsigned do_command(struct session *s, enum command command, const char *
         if (s->phase == PHASE_FINISHED)
             return enter(s, s->at, out);
         {
-            unsigned effects = leave(s, out);
+            unsigned effects = session_draft(s, out);
             return effects | enter(s, s->at - 1, out);
         }
     case COMMAND_KNOB:
@@ -1220,6 +1219,7 @@ static unsigned feed(struct session *s, const struct event *e, struct outbox *ou
     case EVENT_LAB:        return from_lab(s, e, out);
     case EVENT_LAB_LOST:   return lab_lost(s, e, out);
     case EVENT_RESIZE:     return FX_DRAW;
+    case EVENT_DATA:
     case EVENT_TICK:       return 0;
     }
     return 0;

@@ -22,6 +22,9 @@ void            session_restore(struct session *, const json_t *records);
 
 unsigned        session_feed(struct session *, const struct event *, struct outbox *);
 
+/* Before leaving: a half-written explanation becomes a draft record (FX_STORE), or nothing happens. */
+unsigned        session_draft(struct session *, struct outbox *);
+
 /* The view (view.h) as a new reference. */
 json_t         *session_view(const struct session *);
 

@@ -1,0 +1,315 @@
+/* app_view.c: the app's screens as views: the map, help, jump, search, statistics. See app.h. */
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/view.h"
+#include "tutor/app_state.h"
+#include "tutor/search.h"
+
+static void add(json_t *list, json_t *block)
+{
+    json_array_append_new(list, block);
+}
+
+static void add_prose(json_t *list, const char *text)
+{
+    add(list, json_pack("{s:s, s:s}", "view", "prose", "text", text));
+}
+
+static void add_heading(json_t *list, const char *text)
+{
+    add(list, json_pack("{s:s, s:s}", "view", "heading", "text", text));
+}
+
+static void add_key(json_t *keys, enum command c, const char *name)
+{
+    char text[32];
+    const struct command_info *info = &command_table[c];
+    add(keys, json_pack("{s:s, s:s, s:s}", "key", command_key_name(info->key, text, sizeof text), "name", name ? name : info->name,
+                        "help", info->help));
+}
+
+/* --- the map ------------------------------------------------------------------------------------------------------- */
+
+static const json_t *lesson_progress(const json_t *progress, const char *id)
+{
+    size_t i;
+    json_t *lesson;
+    json_array_foreach(json_object_get(progress, "lessons"), i, lesson)
+        if (strcmp(view_text(lesson, "lesson", ""), id) == 0)
+            return lesson;
+    return NULL;
+}
+
+static bool over(const json_t *steps, const char *id)
+{
+    const char *state = view_text(json_object_get(steps, id), "state", "open");
+    return strcmp(state, "open") != 0 && strcmp(state, "committed") != 0;
+}
+
+/* Index of the first step that is not over, or the step count. */
+static int first_open(const struct document *d, const json_t *lesson)
+{
+    const json_t *steps = json_object_get(lesson, "steps");
+    int i = 0;
+    while (i < document_step_count(d) && over(steps, document_step(d, i)->id))
+        i++;
+    return i;
+}
+
+/* The number that headers show for a step: its part's, among all parts. */
+static int shown_step(const struct document *d, int index)
+{
+    const struct step *step = document_step(d, index);
+    return step->part >= 0 ? step->part + 1 : index + 1;
+}
+
+static int shown_count(const struct document *d)
+{
+    return document_step(d, 0)->part >= 0 ? document_part_count(d) : document_step_count(d);
+}
+
+void app_lesson_state(const struct document *d, const json_t *progress, char *out, size_t size)
+{
+    const json_t *lesson = lesson_progress(progress, document_id(d));
+    int open = first_open(d, lesson);
+    if (!lesson)
+        snprintf(out, size, "not started");
+    else if (open < document_step_count(d))
+        snprintf(out, size, "step %d of %d", shown_step(d, open), shown_count(d));
+    else {
+        int right = (int)json_integer_value(json_object_get(lesson, "hits"));
+        int all = right + (int)json_integer_value(json_object_get(lesson, "misses"));
+        snprintf(out, size, all ? "done · %d of %d right" : "done", right, all);
+    }
+}
+
+static const char *lesson_glyph(const struct document *d, const json_t *progress)
+{
+    const json_t *lesson = lesson_progress(progress, document_id(d));
+    return !lesson ? "new" : first_open(d, lesson) < document_step_count(d) ? "doing" : "done";
+}
+
+/* "2 cards due · continue step 3" */
+static void map_where(const struct app *a, char *out, size_t size)
+{
+    int due = (int)json_integer_value(json_object_get(a->cards, "due"));
+    const json_t *last = json_array_get(json_object_get(a->progress, "lessons"), 0);
+    int index = last ? catalog_find(a->catalog, view_text(last, "lesson", "")) : -1;
+    size_t used = 0;
+    *out = '\0';
+    if (due > 0)
+        used = (size_t)snprintf(out, size, "%d %s due", due, due == 1 ? "card" : "cards");
+    if (index < 0 || used >= size)
+        return;
+    const struct document *d = catalog_document(a->catalog, index);
+    int open = first_open(d, last);
+    if (open < document_step_count(d))
+        snprintf(out + used, size - used, "%scontinue step %d", used ? " · " : "", shown_step(d, open));
+}
+
+static json_t *map(const struct app *a)
+{
+    json_t *items = json_array(), *keys = json_array(), *body = json_array();
+    char where[160], state[96];
+    const char *group = "";
+    for (int i = 0; i < catalog_count(a->catalog); i++) {
+        const struct document *d = catalog_document(a->catalog, i);
+        const char *its = catalog_group(a->catalog, i);
+        if (strcmp(its, group) != 0)
+            add(items, json_pack("{s:s, s:s, s:b}", "id", "group", "text", its, "heading", 1));
+        group = its;
+        app_lesson_state(d, a->progress, state, sizeof state);
+        add(items, json_pack("{s:s, s:s, s:s, s:b, s:s}", "id", document_id(d), "text", document_title(d), "right", state, "focused",
+                             i == a->focus, "state", lesson_glyph(d, a->progress)));
+    }
+    add(body, json_pack("{s:s, s:o, s:s}", "view", "menu", "items", items, "empty", "no lessons are installed: run make"));
+    if (catalog_count(a->catalog) > a->focus) {
+        char win[512];
+        snprintf(win, sizeof win, "After it you can %s.",
+                 view_text(document_json(catalog_document(a->catalog, a->focus)), "win", ""));
+        add_prose(body, win);
+    }
+    map_where(a, where, sizeof where);
+    add_key(keys, COMMAND_NEXT, "open");
+    if (json_integer_value(json_object_get(a->cards, "due")) > 0)
+        add_key(keys, COMMAND_RECALL, "recall");
+    add_key(keys, COMMAND_SEARCH, "search");
+    add_key(keys, COMMAND_STATS, "your calibration");
+    add_key(keys, COMMAND_HELP, NULL);
+    add_key(keys, COMMAND_QUIT, NULL);
+    return json_pack("{s:s, s:s, s:o, s:[], s:s, s:s, s:o}", "title", "Saffron", "where", where, "body", body, "dock", "status", "",
+                     "message", a->message, "keys", keys);
+}
+
+/* --- statistics ---------------------------------------------------------------------------------------------------- */
+
+static void add_calibration(const struct app *a, json_t *body)
+{
+    const json_t *c = a->calibration;
+    int n = (int)json_integer_value(json_object_get(c, "n")), hits = (int)json_integer_value(json_object_get(c, "hits"));
+    char text[256], brier[32], mean[32], rate[32];
+    add_heading(body, "Do you know what you know?");
+    if (n == 0) {
+        add_prose(body, "No scored predictions yet. Each guess with a confidence adds one.");
+        return;
+    }
+    snprintf(text, sizeof text, "%d of %d predictions hit. You said %s %% on average; %s %% were right. Brier score %s (0 is perfect, 0.25 a coin).",
+             hits, n, view_format(100 * view_number(c, "mean_confidence", NAN), mean, sizeof mean),
+             view_format(100 * view_number(c, "hit_rate", NAN), rate, sizeof rate),
+             view_format(view_number(c, "brier", NAN), brier, sizeof brier));
+    add_prose(body, text);
+    if (!json_is_true(json_object_get(c, "enough"))) {
+        snprintf(text, sizeof text, "%d predictions are too few to judge your calibration; from 20 on a plot stands here.", n);
+        add_prose(body, text);
+        return;
+    }
+    json_t *said = json_array(), *right = json_array(), *bars = json_array();
+    size_t i;
+    json_t *level;
+    json_array_foreach(json_object_get(c, "levels"), i, level) {
+        int count = (int)json_integer_value(json_object_get(level, "n"));
+        if (count == 0)
+            continue;
+        double confidence = 100 * view_number(level, "mean_confidence", NAN), hit_rate = 100 * view_number(level, "hit_rate", NAN);
+        json_array_append_new(said, json_real(confidence));
+        json_array_append_new(right, json_real(hit_rate));
+        snprintf(text, sizeof text, "said %s, %d predictions", view_text(level, "level", ""), count);
+        add(bars, json_pack("{s:s, s:f, s:f, s:f, s:f, s:s}", "label", text, "value", hit_rate, "low",
+                            100 * view_number(level, "low", 0), "high", 100 * view_number(level, "high", 1), "guess", confidence, "role",
+                            "outcome"));
+    }
+    add(body, json_pack("{s:s, s:s, s:o, s:s, s:f, s:f}", "view", "bars", "title", "How often you were right, by how sure you were", "bars",
+                        bars, "unit", "%", "from", 0.0, "to", 100.0));
+    json_decref(said);
+    json_decref(right);
+}
+
+static json_t *stats(const struct app *a)
+{
+    json_t *body = json_array(), *keys = json_array();
+    char text[256];
+    add_calibration(a, body);
+    add_heading(body, "Cards");
+    snprintf(text, sizeof text, "%d of %d cards are due now.", (int)json_integer_value(json_object_get(a->cards, "due")),
+             (int)json_integer_value(json_object_get(a->cards, "total")));
+    add_prose(body, text);
+    add_heading(body, "Lessons");
+    for (int i = 0; i < catalog_count(a->catalog); i++) {
+        char state[96];
+        app_lesson_state(catalog_document(a->catalog, i), a->progress, state, sizeof state);
+        snprintf(text, sizeof text, "%s: %s.", document_title(catalog_document(a->catalog, i)), state);
+        add_prose(body, text);
+    }
+    add_key(keys, COMMAND_MAP, "the map");
+    add_key(keys, COMMAND_RECALL, "recall");
+    add_key(keys, COMMAND_HELP, NULL);
+    add_key(keys, COMMAND_QUIT, NULL);
+    return json_pack("{s:s, s:s, s:o, s:[], s:s, s:s, s:o}", "title", "Your calibration", "where", "", "body", body, "dock", "status", "",
+                     "message", a->message, "keys", keys);
+}
+
+/* --- search, jump, help -------------------------------------------------------------------------------------------- */
+
+static json_t *filter(const struct app *a, const char *label, const char *hint)
+{
+    return json_pack("{s:s, s:s, s:s, s:I, s:s}", "view", "input", "label", label, "text", a->line.text, "cursor",
+                     (json_int_t)a->line.cursor, "hint", hint);
+}
+
+static void escape_key(json_t *keys, const char *does)
+{
+    add(keys, json_pack("{s:s, s:s, s:s}", "key", "Esc", "name", does, "help", does));
+}
+
+static json_t *search(const struct app *a)
+{
+    struct search_hit found[MOST_HITS];
+    int n = a->line.size ? search_dives(a->catalog, a->line.text, found, MOST_HITS) : 0;
+    json_t *items = json_array(), *keys = json_array();
+    for (int i = 0; i < n; i++)
+        add(items, json_pack("{s:s, s:s, s:s, s:b}", "id", view_text(found[i].dive, "id", "dive"), "text",
+                             view_text(found[i].dive, "title", ""), "right",
+                             document_title(catalog_document(a->catalog, found[i].lesson)), "focused", i == a->focus));
+    add_key(keys, COMMAND_NEXT, "read");
+    escape_key(keys, "the map");
+    return json_pack("{s:s, s:s, s:[{s:s, s:o, s:s}], s:[o], s:s, s:s, s:o}", "title", "Search", "where", "deep dives", "body", "view",
+                     "menu", "items", items, "empty", a->line.size ? "nothing found: try fewer words" : "type words", "dock",
+                     filter(a, "find", "e4m3, salient channels, reranker"), "status", "", "message", a->message, "keys", keys);
+}
+
+static json_t *jump(const struct app *a)
+{
+    int steps[128], n = app_jump_items(a, steps, 128), part = -2;
+    json_t *items = json_array();
+    for (int i = 0; i < n; i++) {
+        const struct step *step = document_step(a->document, steps[i]);
+        if (step->part != part && *document_part_title(a->document, step->part))
+            add(items, json_pack("{s:s, s:s, s:b}", "id", "part", "text", document_part_title(a->document, step->part), "heading", 1));
+        part = step->part;
+        add(items, json_pack("{s:s, s:s, s:s, s:b}", "id", step->id, "text", view_text(step->json, "title", step->id), "right",
+                             step_kind_names[step->kind], "focused", i == a->focus));
+    }
+    return json_pack("[o, {s:s, s:o, s:s}]", filter(a, "go to", "type to narrow the list"), "view", "menu", "items", items, "empty",
+                     "no such step");
+}
+
+static json_t *help(void)
+{
+    json_t *rows = json_array();
+    char key[32];
+    for (int c = 0; c < COMMAND_COUNT; c++) {
+        const struct command_info *info = &command_table[c];
+        add(rows, json_pack("[s, s, s]", info->key ? command_key_name(info->key, key, sizeof key) : "Ctrl-L", info->name, info->help));
+    }
+    return json_pack("[{s:s, s:s}, {s:s, s:s}, {s:s, s:[s, s, s], s:o}]", "view", "heading", "text", "Keys", "view", "prose", "text",
+                     "A letter is a command while the input is empty. Arrows move, turn and scroll; Page Up and Page Down scroll; "
+                     "Esc goes back.",
+                     "view", "table", "columns", "key", "name", "what it does", "rows", rows);
+}
+
+static json_t *overlay(const struct app *a)
+{
+    switch (a->popup) {
+    case POPUP_HELP: return help();
+    case POPUP_JUMP: return jump(a);
+    case POPUP_DIVE: {
+        json_t *blocks = json_deep_copy(json_object_get(a->dive, "body"));
+        json_array_insert_new(blocks, 0, json_pack("{s:s, s:s}", "view", "heading", "text", view_text(a->dive, "title", "")));
+        return blocks;
+    }
+    default: return NULL;
+    }
+}
+
+static json_t *opening(const struct app *a)
+{
+    return json_pack("{s:s, s:s, s:[], s:[{s:s, s:s}], s:s, s:s, s:[]}", "title", a->document ? document_title(a->document) : "Saffron",
+                     "where", "", "body", "dock", "view", "working", "label", "opening", "status", "", "message", a->message, "keys");
+}
+
+json_t *app_view(const struct app *a)
+{
+    json_t *view = NULL;
+    switch (a->place) {
+    case PLACE_LESSON:  view = session_view(a->session); break;
+    case PLACE_RECALL:  view = a->recall ? recall_view(a->recall) : opening(a); break;
+    case PLACE_MAP:     view = map(a); break;
+    case PLACE_STATS:   view = stats(a); break;
+    case PLACE_SEARCH:  view = search(a); break;
+    case PLACE_OPENING: view = opening(a); break;
+    }
+    if (view && a->message[0])
+        json_object_set_new(view, "message", json_string(a->message));
+    if (view && a->popup != POPUP_NONE) {
+        json_t *keys = json_array();
+        if (a->popup == POPUP_JUMP)
+            add_key(keys, COMMAND_NEXT, "go");
+        escape_key(keys, "close");
+        json_object_set_new(view, "overlay", overlay(a));
+        json_object_set_new(view, "keys", keys);
+    }
+    return view;
+}
