@@ -19,11 +19,11 @@
 #endif
 
 enum {
-    APPLICATION  = 0x53616672,       /* "Safr", in the file's header */
-    BUSY_MS      = 5000,             /* another tutor's transaction takes milliseconds; a backup may take longer */
-    WAL_BYTES    = 1024 * 1024,      /* written once, so that a commit overwrites instead of growing the file */
-    WAL_FRAMES   = 128,              /* half of that: then the frames are moved even if the learner never rests */
-    CHECK_BYTES  = 256 * 1024 * 1024 /* larger files are not checked from end to end */
+    APPLICATION = 0x53616672, /* "Safr", in the file's header */
+    BUSY_MS = 5000,           /* another tutor's transaction takes milliseconds; a backup may take longer */
+    WAL_BYTES = 1024 * 1024,  /* written once, so that a commit overwrites instead of growing the file */
+    WAL_FRAMES = 128,         /* half of that: then the frames are moved even if the learner never rests */
+    CHECK_BYTES = 256 * 1024 * 1024 /* larger files are not checked from end to end */
 };
 
 /* ---- words ---- */
@@ -160,10 +160,10 @@ static bool on_network(const char *path)
 {
 #ifdef __linux__
     static const unsigned types[] = {
-        0x6969 /* nfs */,     0x517b /* smb */,      0xff534d42 /* cifs */,  0xfe534d42 /* smb2 */,
-        0x65735546 /* fuse */, 0x01021997 /* 9p */,  0x00c36400 /* ceph */,  0x5346414f /* afs */,
-        0x6b414653 /* kafs */, 0x0bd00bd0 /* lustre */, 0x47504653 /* gpfs */, 0x19830326 /* beegfs */,
-        0x7461636f /* ocfs2 */, 0x01161970 /* gfs2 */, 0x73757245 /* coda */,
+        0x6969 /* nfs */,       0x517b /* smb */,        0xff534d42 /* cifs */, 0xfe534d42 /* smb2 */,
+        0x65735546 /* fuse */,  0x01021997 /* 9p */,     0x00c36400 /* ceph */, 0x5346414f /* afs */,
+        0x6b414653 /* kafs */,  0x0bd00bd0 /* lustre */, 0x47504653 /* gpfs */, 0x19830326 /* beegfs */,
+        0x7461636f /* ocfs2 */, 0x01161970 /* gfs2 */,   0x73757245 /* coda */,
     };
     char *folder = strdup(path);
     if (!folder)
@@ -229,12 +229,14 @@ static int set_journal(struct base *base)
     }
     if (rc != SQLITE_OK)
         return base_fail(base, rc, "open");
-    return base_exec(base, "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;"
-                           "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = -1");
+    return base_exec(base,
+                     "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;"
+                     "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = -1");
 }
 
-/* Lengthens the WAL with zeros, which recovery reads as "no frame": commits then overwrite blocks that exist, and their
- * sync has no file size to write. The write lock keeps other tutors' frames away. A failure costs speed only. */
+/* Lengthens the WAL with zeros, which recovery reads as "no frame": commits then overwrite blocks that exist,
+ * and their sync has no file size to write. The write lock keeps other tutors' frames away. A failure costs
+ * speed only. */
 static void wal_prepare(struct base *base)
 {
     static const char zeros[64 * 1024];
@@ -259,7 +261,7 @@ static void wal_prepare(struct base *base)
 
 /* ---- who writes here ---- */
 
-/* Names this machine without saying which it is: a copied database gets its own device on the other machine. */
+/* Names this machine without telling which it is: a copied database gets its own device elsewhere. */
 static void machine_name(char *text, size_t size)
 {
     char     id[64] = "";
@@ -340,7 +342,8 @@ static bool ours(struct base *base)
         return true;
     base->rc = SQLITE_MISUSE;
     snprintf(base->why, sizeof base->why,
-             "cannot open '%.400s': it is a database, but not one of saffron; choose another file with --db", base->path);
+             "cannot open '%.400s': it is a database, but not one of saffron; choose another file with --db",
+             base->path);
     return false;
 }
 
@@ -350,9 +353,10 @@ static bool known_version(struct base *base)
     if (version <= migrate_version())
         return true;
     base->rc = SQLITE_MISUSE;
-    snprintf(base->why, sizeof base->why,
-             "cannot save to '%.400s': a newer saffron made it (version %d, this one knows %d); update saffron", base->path,
-             version, migrate_version());
+    snprintf(
+        base->why, sizeof base->why,
+        "cannot save to '%.400s': a newer saffron made it (version %d, this one knows %d); update saffron",
+        base->path, version, migrate_version());
     return false;
 }
 
@@ -374,7 +378,8 @@ static bool set_up(struct base *base)
         return false;
     }
     base->network = on_network(base->path);
-    if (!ours(base) || !known_version(base) || set_journal(base) != SQLITE_OK || !migrate_run(base) || !identify(base))
+    if (!ours(base) || !known_version(base) || set_journal(base) != SQLITE_OK || !migrate_run(base) ||
+        !identify(base))
         return false;
     if (base_exec(base, "PRAGMA application_id = 0x53616672") != SQLITE_OK || !fold_create(base, false))
         return false;
@@ -392,19 +397,24 @@ static bool repair(struct base *base)
     int64_t count = 0;
     close_file(base);
     enum repair done = repair_file(base, aside, sizeof aside, &count);
-    if (done == REPAIR_DONE && open_file(base, base->path, SQLITE_OPEN_READWRITE) == SQLITE_OK && set_up(base)) {
+    if (done == REPAIR_DONE && open_file(base, base->path, SQLITE_OPEN_READWRITE) == SQLITE_OK &&
+        set_up(base)) {
         base->mode = BASE_SAVING;
-        base_tell(base, "'%s' was damaged: what could be read (%lld event%s) is in a fresh file of that name, the damaged one is '%s'",
+        base_tell(base,
+                  "'%s' was damaged: what could be read (%lld event%s) is in a fresh file of that name,"
+                  " the damaged one is '%s'",
                   base->path, (long long)count, count == 1 ? "" : "s", aside);
         return true;
     }
     if (done == REPAIR_BUSY)
         snprintf(base->why, sizeof base->why,
-                 "cannot use '%.400s': the file is damaged, and another saffron has it open; close that one, then start again",
+                 "cannot use '%.400s': the file is damaged, and another saffron has it open;"
+                 " close that one, then start again",
                  base->path);
     if (done == REPAIR_FAILED)
         snprintf(base->why, sizeof base->why,
-                 "cannot use '%.400s': the file is damaged and no room was found for a repaired one; free some space, then start again",
+                 "cannot use '%.400s': the file is damaged, and there is no room for a repaired one;"
+                 " free some space, then start again",
                  base->path);
     return false;
 }
@@ -414,8 +424,9 @@ static bool open_saving(struct base *base)
     if (!folder_make(base->path)) {
         int error = errno;
         base->rc = SQLITE_CANTOPEN;
-        snprintf(base->why, sizeof base->why, "cannot make the folder of '%.400s': %s; choose another file with --db",
-                 base->path, strerror(error));
+        snprintf(base->why, sizeof base->why,
+                 "cannot make the folder of '%.400s': %s; choose another file with --db", base->path,
+                 strerror(error));
         return false;
     }
     mark_open(base);
@@ -426,8 +437,8 @@ static bool open_saving(struct base *base)
     return base_damaged(base->rc) && repair(base);
 }
 
-/* A file that cannot be written may still be read: as it is, or, when its folder takes no shared memory, as if nobody
- * could change it. */
+/* A file that cannot be written may still be read: as it is, or, when its folder takes no shared memory, as
+ * if nobody could change it. */
 static bool open_reading(struct base *base)
 {
     if (access(base->path, R_OK) != 0)
@@ -440,7 +451,8 @@ static bool open_reading(struct base *base)
     for (int attempt = 0; attempt < 2 && !ok; attempt++) {
         if (attempt == 1 && !plain)
             break;
-        ok = open_file(base, attempt ? uri : base->path, SQLITE_OPEN_READONLY | (attempt ? SQLITE_OPEN_URI : 0)) == SQLITE_OK &&
+        ok = open_file(base, attempt ? uri : base->path,
+                       SQLITE_OPEN_READONLY | (attempt ? SQLITE_OPEN_URI : 0)) == SQLITE_OK &&
              base_int(base, "SELECT count(*) FROM event", -1) >= 0 && fold_create(base, true);
     }
     sqlite3_free(uri);
@@ -452,8 +464,8 @@ static bool open_memory(struct base *base)
 {
     char why[BASE_TEXT];
     memcpy(why, base->why, sizeof why);
-    bool ok = open_file(base, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) == SQLITE_OK && migrate_run(base) &&
-              fold_create(base, false);
+    bool ok = open_file(base, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) == SQLITE_OK &&
+              migrate_run(base) && fold_create(base, false);
     memcpy(base->why, why, sizeof why);
     return ok;
 }
@@ -536,7 +548,8 @@ bool base_backup(struct base *base, const char *file)
             error = errno;
         snprintf(base->why, sizeof base->why, "cannot write '%.400s': %s", file,
                  disk_full(rc, error) ? "the disk is full; free some space, then try again"
-                                      : error ? strerror(error) : sqlite3_errstr(rc));
+                 : error              ? strerror(error)
+                                      : sqlite3_errstr(rc));
         if (part)
             unlink(part);
         sqlite3_free(part);
@@ -544,6 +557,16 @@ bool base_backup(struct base *base, const char *file)
     }
     sqlite3_free(part);
     return true;
+}
+
+const char *base_journal(struct base *base)
+{
+    sqlite3_stmt *stmt = base_stmt(base, "PRAGMA main.journal_mode");
+    base->journal[0] = 0;
+    if (stmt && sqlite3_step(stmt) == SQLITE_ROW)
+        snprintf(base->journal, sizeof base->journal, "%s", (const char *)sqlite3_column_text(stmt, 0));
+    sqlite3_reset(stmt);
+    return base->journal;
 }
 
 static void checkpoint(struct base *base)
@@ -568,7 +591,8 @@ static void check(struct base *base, int (*stop)(void *), void *ctx)
     sqlite3_progress_handler(base->db, 10000, stop, ctx);
     sqlite3_stmt *stmt = base_stmt(base, "PRAGMA quick_check(1)");
     int           rc = stmt ? sqlite3_step(stmt) : base->rc;
-    bool          bad = base_damaged(rc) || (rc == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") != 0);
+    bool          bad = base_damaged(rc) ||
+               (rc == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") != 0);
     sqlite3_reset(stmt);
     sqlite3_progress_handler(base->db, 0, NULL, NULL);
     if ((rc & 0xff) == SQLITE_INTERRUPT)

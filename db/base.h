@@ -28,6 +28,7 @@ struct base {
     char          device[RECORD_UUID], learner[RECORD_UUID];
     bool          scratch;  /* derived tables are temporary: the file cannot take them */
     bool          checked;  /* the idle check of the file is done */
+    char          journal[16]; /* base_journal's answer */
     bool          dirty;    /* the WAL has frames that the file lacks */
     int           frames;   /* in the WAL, as of the last commit */
     base_notice  *notice;
@@ -64,7 +65,11 @@ int base_fail(struct base *base, int rc, const char *what);
 /* The first column of the first row, or other when there is none. */
 int64_t base_int(struct base *base, const char *sql, int64_t other);
 
+/* Sends a notice. */
 void base_tell(struct base *base, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The journal mode: "wal", "truncate", "memory"... */
+const char *base_journal(struct base *base);
 
 /* Writes a consistent copy to file, which must not exist. */
 bool base_backup(struct base *base, const char *file);

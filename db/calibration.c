@@ -1,5 +1,5 @@
-/* calibration.c: does the learner know what they know? Confidence against hits, derived from scored predictions.
- * A forecast row is made by a prediction and closed by the first result that follows it. */
+/* calibration.c: does the learner know what they know? Confidence against hits, derived from scored
+ * predictions. A forecast row is made by a prediction and closed by the first result that follows it. */
 #include "db/calibration.h"
 
 #include "db/fold.h"
@@ -57,11 +57,13 @@ static bool fold_prediction(struct base *base, const struct entry *entry, const 
 {
     const char *type = json_string_value(json_object_get(payload, "type"));
     const char *level = level_of(json_object_get(payload, "confidence"));
-    size_t      options = type && strcmp(type, "choice") == 0 ? json_array_size(json_object_get(payload, "order")) : 0;
+    size_t      options =
+        type && strcmp(type, "choice") == 0 ? json_array_size(json_object_get(payload, "order")) : 0;
     if (!level)
         return true;
-    sqlite3_stmt *stmt = base_stmt(base, "INSERT OR REPLACE INTO forecast(uuid, lesson, step, device, utc, seq, level, chance)"
-                                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+    sqlite3_stmt *stmt =
+        base_stmt(base, "INSERT OR REPLACE INTO forecast(uuid, lesson, step, device, utc, seq, level, chance)"
+                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
     if (!stmt)
         return false;
     sqlite3_bind_text(stmt, 1, entry->uuid, -1, SQLITE_STATIC);
@@ -80,9 +82,11 @@ static bool fold_prediction(struct base *base, const struct entry *entry, const 
 /* Closes the device's last forecast on the step, if it is open. hit: 1, 0, or -1 for unscored. */
 static bool fold_result(struct base *base, const struct entry *entry, int hit)
 {
-    sqlite3_stmt *stmt = base_stmt(base, "UPDATE forecast SET hit = ?4, closed = 1 WHERE lesson = ?1 AND step = ?2 AND closed = 0 AND uuid = (SELECT uuid FROM"
-                                         " forecast WHERE lesson = ?1 AND step = ?2 AND device = ?3 ORDER BY utc DESC, seq DESC"
-                                         " LIMIT 1)");
+    sqlite3_stmt *stmt = base_stmt(
+        base, "UPDATE forecast SET hit = ?4, closed = 1"
+              " WHERE lesson = ?1 AND step = ?2 AND closed = 0 AND uuid ="
+              "  (SELECT uuid FROM forecast WHERE lesson = ?1 AND step = ?2 AND device = ?3"
+              "   ORDER BY utc DESC, seq DESC LIMIT 1)");
     if (!stmt)
         return false;
     sqlite3_bind_text(stmt, 1, entry->lesson, -1, SQLITE_STATIC);
@@ -121,9 +125,10 @@ static json_t *level_json(int level, const struct sums *sums)
 {
     double low, high;
     calibration_wilson(sums->hits, sums->n, &low, &high);
-    return json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o}", "level", levels[level], "n", sums->n, "hits", sums->hits,
-                     "mean_confidence", mean(sums->chance, sums->n), "hit_rate", mean(sums->hits, sums->n), "low",
-                     sums->n ? json_real(low) : json_null(), "high", sums->n ? json_real(high) : json_null());
+    return json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o}", "level", levels[level], "n", sums->n, "hits",
+                     sums->hits, "mean_confidence", mean(sums->chance, sums->n), "hit_rate",
+                     mean(sums->hits, sums->n), "low", sums->n ? json_real(low) : json_null(), "high",
+                     sums->n ? json_real(high) : json_null());
 }
 
 static json_t *total_json(const struct sums *by_level)
@@ -138,17 +143,19 @@ static json_t *total_json(const struct sums *by_level)
         all.brier += by_level[i].brier;
         json_array_append_new(rows, level_json(i, &by_level[i]));
     }
-    return json_pack("{s:i, s:b, s:i, s:o, s:o, s:o, s:i, s:o}", "n", all.n, "enough", all.n >= CALIBRATION_ENOUGH, "hits", all.hits,
-                     "brier", mean(all.brier, all.n), "mean_confidence", mean(all.chance, all.n), "hit_rate",
-                     mean(all.hits, all.n), "surprises", all.surprises, "levels", rows);
+    return json_pack("{s:i, s:b, s:i, s:o, s:o, s:o, s:i, s:o}", "n", all.n, "enough",
+                     all.n >= CALIBRATION_ENOUGH, "hits", all.hits, "brier", mean(all.brier, all.n),
+                     "mean_confidence", mean(all.chance, all.n), "hit_rate", mean(all.hits, all.n),
+                     "surprises", all.surprises, "levels", rows);
 }
 
 static json_t *calibration_reply(struct base *base, int64_t utc, int offset)
 {
     struct sums   by_level[LEVELS] = { 0 };
-    sqlite3_stmt *stmt = base_stmt(base, "SELECT level, count(*), sum(hit), sum(chance), sum((chance - hit) * (chance - hit)),"
-                                         " sum(hit = 0 AND chance >= 0.75) FROM forecast WHERE hit IS NOT NULL GROUP BY level");
-    int           rc = SQLITE_ERROR;
+    sqlite3_stmt *stmt = base_stmt(
+        base, "SELECT level, count(*), sum(hit), sum(chance), sum((chance - hit) * (chance - hit)),"
+              " sum(hit = 0 AND chance >= 0.75) FROM forecast WHERE hit IS NOT NULL GROUP BY level");
+    int rc = SQLITE_ERROR;
     (void)utc;
     (void)offset;
     while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW)
@@ -165,8 +172,10 @@ static json_t *calibration_reply(struct base *base, int64_t utc, int offset)
 
 const struct derived calibration_derived = {
     .name = "calibration",
-    .tables = "CREATE TABLE forecast(lesson TEXT, step TEXT, uuid TEXT, device TEXT, utc INTEGER, seq INTEGER, level TEXT,"
-              " chance REAL, hit INTEGER, closed INTEGER DEFAULT 0, PRIMARY KEY(lesson, step, uuid)) WITHOUT ROWID",
+    .tables =
+        "CREATE TABLE forecast(lesson TEXT, step TEXT, uuid TEXT, device TEXT, utc INTEGER, seq INTEGER,"
+        " level TEXT, chance REAL, hit INTEGER, closed INTEGER DEFAULT 0,"
+        " PRIMARY KEY(lesson, step, uuid)) WITHOUT ROWID",
     .forget = { "DELETE FROM forecast WHERE lesson = ?1" },
     .fold = calibration_fold,
     .reply = calibration_reply,

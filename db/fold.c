@@ -1,7 +1,7 @@
 /* fold.c: derived tables, kept up to date by folding events into them one by one, in order.
- * A lesson's rows depend on that lesson's events only. An event that comes after all that were folded is folded alone;
- * a retract, or one that sorts earlier (a second device, an import), makes its lesson be folded anew.
- * Nothing here is worth a sync: what a power cut takes is folded again. */
+ * A lesson's rows depend on that lesson's events only. An event that comes after all that were folded is
+ * folded alone; a retract, or one that sorts earlier (a second device, an import), makes its lesson be folded
+ * anew. Nothing here is worth a sync: what a power cut takes is folded again. */
 #include "db/fold.h"
 
 #include <stdio.h>
@@ -11,11 +11,12 @@
 /* Raise when a fold function or table changes: older derived tables are then made anew. */
 #define FOLD_VERSION "1"
 
-static const struct derived *const nouns[] = { &progress_derived, &cards_derived, &calibration_derived, &settings_derived };
+static const struct derived *const nouns[] = { &progress_derived, &cards_derived, &calibration_derived,
+                                               &settings_derived };
 
 enum { NOUNS = sizeof nouns / sizeof *nouns };
 
-/* fold_lesson: the key of the last event that was folded into each lesson; fold_state: how far the log was read. */
+/* fold_lesson: key of the last event folded into each lesson; fold_state: how far the log was read. */
 static const char own_tables[] =
     "CREATE TABLE fold_lesson(lesson TEXT PRIMARY KEY, utc INTEGER, device TEXT, seq INTEGER) WITHOUT ROWID;"
     "CREATE TABLE fold_state(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
@@ -29,14 +30,16 @@ static bool create(struct base *base, const char *script)
     static const char word[] = "CREATE TABLE ";
     char             *copy = strdup(script);
     bool              ok = copy != NULL;
-    for (char *save = NULL, *part = ok ? strtok_r(copy, ";", &save) : NULL; ok && part; part = strtok_r(NULL, ";", &save)) {
+    char             *save = NULL, *part = ok ? strtok_r(copy, ";", &save) : NULL;
+    for (; ok && part; part = strtok_r(NULL, ";", &save)) {
         if (strncmp(part, word, sizeof word - 1) != 0) {
             ok = base_exec(base, part) == SQLITE_OK;
             continue;
         }
         const char *rest = part + sizeof word - 1;
-        char       *sql = sqlite3_mprintf("DROP TABLE IF EXISTS %s.%.*s; CREATE TABLE %s.%s", base->scratch ? "temp" : "main",
-                                          (int)strcspn(rest, "("), rest, base->scratch ? "temp" : "main", rest);
+        char       *sql = sqlite3_mprintf("DROP TABLE IF EXISTS %s.%.*s; CREATE TABLE %s.%s",
+                                    base->scratch ? "temp" : "main", (int)strcspn(rest, "("), rest,
+                                    base->scratch ? "temp" : "main", rest);
         ok = sql && base_exec(base, sql) == SQLITE_OK;
         sqlite3_free(sql);
     }
@@ -139,7 +142,8 @@ static bool follows(struct base *base, const struct entry *entry)
 {
     if (strcmp(entry->kind, "retract") == 0)
         return false;
-    sqlite3_stmt *stmt = base_stmt(base, "SELECT 1 FROM fold_lesson WHERE lesson = ?1 AND (utc, device, seq) >= (?2, ?3, ?4)");
+    sqlite3_stmt *stmt =
+        base_stmt(base, "SELECT 1 FROM fold_lesson WHERE lesson = ?1 AND (utc, device, seq) >= (?2, ?3, ?4)");
     if (!stmt)
         return false;
     sqlite3_bind_text(stmt, 1, entry->lesson, -1, SQLITE_STATIC);
@@ -165,7 +169,8 @@ static int64_t newest(struct base *base)
 static bool fold_next(struct base *base, int64_t *after)
 {
     struct entry  entry;
-    sqlite3_stmt *stmt = base_stmt(base, "SELECT " JOURNAL_COLUMNS " FROM event WHERE id > ?1 ORDER BY id LIMIT 1");
+    sqlite3_stmt *stmt =
+        base_stmt(base, "SELECT " JOURNAL_COLUMNS " FROM event WHERE id > ?1 ORDER BY id LIMIT 1");
     if (!stmt)
         return false;
     sqlite3_bind_int64(stmt, 1, *after);
@@ -197,7 +202,8 @@ static bool begin(struct base *base)
 {
     if (base->scratch)
         return base_exec(base, "BEGIN") == SQLITE_OK;
-    return base_exec(base, "PRAGMA synchronous = NORMAL") == SQLITE_OK && base_exec(base, "BEGIN IMMEDIATE") == SQLITE_OK;
+    return base_exec(base, "PRAGMA synchronous = NORMAL") == SQLITE_OK &&
+           base_exec(base, "BEGIN IMMEDIATE") == SQLITE_OK;
 }
 
 static bool finish(struct base *base, bool ok)
@@ -227,8 +233,9 @@ static bool fold_every_lesson(struct base *base)
     bool    ok = rc == SQLITE_DONE;
     size_t  i;
     json_t *lesson;
-    json_array_foreach(lessons, i, lesson)
+    json_array_foreach(lessons, i, lesson) {
         ok = ok && fold_lesson(base, json_string_value(lesson));
+    }
     json_decref(lessons);
     return ok;
 }

@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const char *const kinds[] = {
-    "open", "seen", "prediction", "result", "review", "answer", "hint", "skip", "setting", "draft", "flag", "retract",
+    "open", "seen", "prediction", "result", "review", "answer",
+    "hint", "skip", "setting",    "draft",  "flag",   "retract",
 };
 
 bool record_kind_known(const char *kind)
@@ -29,7 +30,8 @@ const char *journal_refusal(const struct record *record)
     json_t *payload = json_loads(text, 0, NULL);
     bool    object = json_is_object(payload);
     bool    told = strcmp(record->kind, "prediction") == 0 &&
-                   (json_object_get(payload, "outcome") || json_object_get(payload, "blocks") || json_object_get(payload, "hit"));
+                (json_object_get(payload, "outcome") || json_object_get(payload, "blocks") ||
+                 json_object_get(payload, "hit"));
     json_decref(payload);
     if (!object)
         return "the record's payload is no JSON object";
@@ -39,7 +41,8 @@ const char *journal_refusal(const struct record *record)
 /* The device's last seq and time, which the next event must not precede. */
 static bool last_of_device(struct base *base, int64_t *seq, int64_t *utc)
 {
-    sqlite3_stmt *stmt = base_stmt(base, "SELECT seq, utc FROM event WHERE device = ?1 ORDER BY seq DESC LIMIT 1");
+    sqlite3_stmt *stmt =
+        base_stmt(base, "SELECT seq, utc FROM event WHERE device = ?1 ORDER BY seq DESC LIMIT 1");
     if (!stmt)
         return false;
     sqlite3_bind_text(stmt, 1, base->device, -1, SQLITE_STATIC);
@@ -82,8 +85,9 @@ static void bind(sqlite3_stmt *stmt, int column, const char *text)
 static bool insert(struct base *base, const struct record *record, const struct receipt *receipt)
 {
     bool          placeless = strcmp(record->kind, "setting") == 0; /* a setting belongs to no lesson */
-    sqlite3_stmt *stmt = base_stmt(base, "INSERT INTO event(uuid, learner, device, seq, utc, \"offset\", course, lesson, step,"
-                                         " rev, kind, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
+    sqlite3_stmt *stmt =
+        base_stmt(base, "INSERT INTO event(uuid, learner, device, seq, utc, \"offset\", course, lesson, step,"
+                        " rev, kind, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
     if (!stmt)
         return false;
     bind(stmt, 1, receipt->uuid);
@@ -103,7 +107,8 @@ static bool insert(struct base *base, const struct record *record, const struct 
     return rc == SQLITE_DONE;
 }
 
-bool journal_append(struct base *base, const struct record *record, int64_t utc, int offset, struct receipt *receipt)
+bool journal_append(struct base *base, const struct record *record, int64_t utc, int offset,
+                    struct receipt *receipt)
 {
     int64_t seq, last;
     *receipt = (struct receipt){ .offset = offset };
@@ -152,8 +157,8 @@ void journal_read(sqlite3_stmt *stmt, struct entry *entry)
 /* Copies the strings of an entry into one block, which entry->uuid then points at. */
 static bool keep(struct entry *entry)
 {
-    const char **fields[] = { &entry->uuid, &entry->learner, &entry->device, &entry->course,
-                              &entry->lesson, &entry->step, &entry->kind, &entry->payload };
+    const char **fields[] = { &entry->uuid,   &entry->learner, &entry->device, &entry->course,
+                              &entry->lesson, &entry->step,    &entry->kind,   &entry->payload };
     size_t       lengths[8], total = 0;
     for (int i = 0; i < 8; i++)
         total += lengths[i] = strlen(*fields[i]) + 1;
@@ -201,8 +206,8 @@ static bool is_target(const struct entry *entry, const struct entry *retract, co
     return entry->seq == seq && strcmp(entry->device, retract->device) == 0;
 }
 
-/* Marks what the retract at place `at` takes back. A scope takes what came before it; it leaves retracts alone, so that
- * taking the scope back restores exactly what it took. */
+/* Marks what the retract at place `at` takes back. A scope takes what came before it; it leaves retracts
+ * alone, so that taking the scope back restores exactly what it took. */
 static void apply_retract(struct entries *entries, size_t at, const json_t *payload)
 {
     const struct entry *retract = &entries->list[at];

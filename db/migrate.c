@@ -10,9 +10,11 @@ static const char *const steps[] = {
     /* 1: the log */
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE event("
-    "  id INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, learner TEXT NOT NULL, device TEXT NOT NULL, seq INTEGER NOT NULL,"
-    "  utc INTEGER NOT NULL, \"offset\" INTEGER NOT NULL, course TEXT NOT NULL, lesson TEXT NOT NULL, step TEXT NOT NULL,"
-    "  rev INTEGER NOT NULL, kind TEXT NOT NULL, payload TEXT NOT NULL, UNIQUE(device, seq));"
+    "  id INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE,"
+    "  learner TEXT NOT NULL, device TEXT NOT NULL, seq INTEGER NOT NULL,"
+    "  utc INTEGER NOT NULL, \"offset\" INTEGER NOT NULL,"
+    "  course TEXT NOT NULL, lesson TEXT NOT NULL, step TEXT NOT NULL, rev INTEGER NOT NULL,"
+    "  kind TEXT NOT NULL, payload TEXT NOT NULL, UNIQUE(device, seq));"
     "PRAGMA application_id = 0x53616672;",
     /* 2: a lesson is found, in order, without reading the whole log */
     "CREATE INDEX event_lesson ON event(lesson, utc, device, seq);",
@@ -51,11 +53,10 @@ static bool take_step(struct base *base, int version)
 
 bool migrate_run(struct base *base)
 {
-    int version;
-    while ((version = (int)base_int(base, "PRAGMA user_version", 0)) < STEPS) {
-        bool filled = version > 0 && base->mode == BASE_SAVING;
-        if ((filled && !keep_copy(base, version)) || !take_step(base, version))
+    int  version = (int)base_int(base, "PRAGMA user_version", 0);
+    bool fresh = version == 0;
+    for (; version < STEPS; version++)
+        if ((!fresh && !keep_copy(base, version)) || !take_step(base, version))
             return false;
-    }
     return true;
 }

@@ -9,9 +9,13 @@
 /* ---- fold ---- */
 
 /* rank: a lower one does not replace a higher one, except that a prediction starts its step anew. */
-static const struct { const char *kind, *state; int rank; } states[] = {
-    { "open", "open", 0 },       { "skip", "skipped", 2 },     { "prediction", "committed", 2 }, { "seen", "seen", 3 },
-    { "answer", "answered", 3 }, { "review", "recalled", 3 }, { "result", "revealed", 3 },
+static const struct {
+    const char *kind, *state;
+    int         rank;
+} states[] = {
+    { "open", "open", 0 },       { "skip", "skipped", 2 },    { "prediction", "committed", 2 },
+    { "seen", "seen", 3 },       { "answer", "answered", 3 }, { "review", "recalled", 3 },
+    { "result", "revealed", 3 },
 };
 
 static bool run(struct base *base, sqlite3_stmt *stmt)
@@ -29,9 +33,10 @@ static void place(sqlite3_stmt *stmt, const struct entry *entry)
 
 static bool fold_lesson(struct base *base, const struct entry *entry)
 {
-    sqlite3_stmt *stmt = base_stmt(base, "INSERT INTO progress_lesson VALUES (?1, ?3, ?2, ?4) ON CONFLICT(lesson) DO UPDATE SET"
-                                         " course = excluded.course, utc = excluded.utc,"
-                                         " last_step = CASE ?2 WHEN '' THEN last_step ELSE ?2 END");
+    sqlite3_stmt *stmt = base_stmt(
+        base, "INSERT INTO progress_lesson VALUES (?1, ?3, ?2, ?4) ON CONFLICT(lesson) DO UPDATE SET"
+              " course = excluded.course, utc = excluded.utc,"
+              " last_step = CASE ?2 WHEN '' THEN last_step ELSE ?2 END");
     if (!stmt)
         return false;
     place(stmt, entry);
@@ -42,10 +47,11 @@ static bool fold_lesson(struct base *base, const struct entry *entry)
 
 static bool fold_state(struct base *base, const struct entry *entry, const char *state, int rank)
 {
-    sqlite3_stmt *stmt = base_stmt(base, "INSERT INTO progress_step(lesson, step, rev, state, rank, utc)"
-                                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(lesson, step) DO UPDATE SET rev = excluded.rev,"
-                                         " state = excluded.state, rank = excluded.rank, utc = excluded.utc"
-                                         " WHERE excluded.rank >= rank OR (excluded.rank = 2 AND excluded.rev > rev)");
+    sqlite3_stmt *stmt = base_stmt(
+        base, "INSERT INTO progress_step(lesson, step, rev, state, rank, utc)"
+              " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(lesson, step) DO UPDATE SET rev = excluded.rev,"
+              " state = excluded.state, rank = excluded.rank, utc = excluded.utc"
+              " WHERE excluded.rank >= rank OR (excluded.rank = 2 AND excluded.rev > rev)");
     if (!stmt)
         return false;
     place(stmt, entry);
@@ -56,11 +62,13 @@ static bool fold_state(struct base *base, const struct entry *entry, const char 
     return run(base, stmt);
 }
 
-/* hit: 1, 0, or -1 for unscored. The first result of a question counts; a later one is a look at another seed. */
+/* hit: 1, 0, or -1 for unscored. The first result of a question counts; a later one is a look at another
+ * seed. */
 static bool fold_hit(struct base *base, const struct entry *entry, int hit)
 {
-    sqlite3_stmt *stmt = base_stmt(base, "UPDATE progress_step SET hit = ?3, hit_rev = ?4"
-                                         " WHERE lesson = ?1 AND step = ?2 AND (hit_rev IS NULL OR hit_rev < ?4)");
+    sqlite3_stmt *stmt =
+        base_stmt(base, "UPDATE progress_step SET hit = ?3, hit_rev = ?4"
+                        " WHERE lesson = ?1 AND step = ?2 AND (hit_rev IS NULL OR hit_rev < ?4)");
     if (!stmt)
         return false;
     place(stmt, entry);
@@ -72,9 +80,10 @@ static bool fold_hit(struct base *base, const struct entry *entry, int hit)
 
 static bool fold_hint(struct base *base, const struct entry *entry)
 {
-    sqlite3_stmt *stmt = base_stmt(base, "INSERT INTO progress_step(lesson, step, rev, state, rank, utc, hints)"
-                                         " VALUES (?1, ?2, ?3, 'open', 0, ?4, 1)"
-                                         " ON CONFLICT(lesson, step) DO UPDATE SET hints = hints + 1");
+    sqlite3_stmt *stmt =
+        base_stmt(base, "INSERT INTO progress_step(lesson, step, rev, state, rank, utc, hints)"
+                        " VALUES (?1, ?2, ?3, 'open', 0, ?4, 1)"
+                        " ON CONFLICT(lesson, step) DO UPDATE SET hints = hints + 1");
     if (!stmt)
         return false;
     place(stmt, entry);
@@ -94,7 +103,8 @@ static bool progress_fold(struct base *base, const struct entry *entry, const js
     if (strcmp(entry->kind, "hint") == 0)
         return fold_hint(base, entry);
     for (size_t i = 0; i < sizeof states / sizeof *states; i++)
-        if (strcmp(entry->kind, states[i].kind) == 0 && !fold_state(base, entry, states[i].state, states[i].rank))
+        if (strcmp(entry->kind, states[i].kind) == 0 &&
+            !fold_state(base, entry, states[i].state, states[i].rank))
             return false;
     if (strcmp(entry->kind, "result") != 0)
         return true;
@@ -107,9 +117,11 @@ static bool progress_fold(struct base *base, const struct entry *entry, const js
 static json_t *step_json(sqlite3_stmt *stmt)
 {
     bool scored = sqlite3_column_type(stmt, 4) != SQLITE_NULL;
-    return json_pack("{s:s, s:i, s:o, s:i, s:I, s:b}", "state", sqlite3_column_text(stmt, 2), "rev", sqlite3_column_int(stmt, 3), "hit",
-                     scored ? json_boolean(sqlite3_column_int(stmt, 4)) : json_null(), "hints", sqlite3_column_int(stmt, 5),
-                     "utc", (json_int_t)sqlite3_column_int64(stmt, 6), "surprise", sqlite3_column_int(stmt, 7));
+    return json_pack("{s:s, s:i, s:o, s:i, s:I, s:b}", "state", sqlite3_column_text(stmt, 2), "rev",
+                     sqlite3_column_int(stmt, 3), "hit",
+                     scored ? json_boolean(sqlite3_column_int(stmt, 4)) : json_null(), "hints",
+                     sqlite3_column_int(stmt, 5), "utc", (json_int_t)sqlite3_column_int64(stmt, 6),
+                     "surprise", sqlite3_column_int(stmt, 7));
 }
 
 static void count(json_t *lesson, const char *name)
@@ -133,14 +145,16 @@ static void add_step(json_t *lesson, const char *id, json_t *step)
 static json_t *lessons_json(struct base *base)
 {
     json_t       *lessons = json_array();
-    sqlite3_stmt *stmt = base_stmt(base, "SELECT lesson, course, last_step, utc FROM progress_lesson ORDER BY utc DESC, lesson");
-    int           rc = SQLITE_ERROR;
+    sqlite3_stmt *stmt = base_stmt(
+        base, "SELECT lesson, course, last_step, utc FROM progress_lesson ORDER BY utc DESC, lesson");
+    int rc = SQLITE_ERROR;
     while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW)
-        json_array_append_new(lessons, json_pack("{s:s, s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:{}}", "lesson",
-                                                 sqlite3_column_text(stmt, 0), "course", sqlite3_column_text(stmt, 1), "last_step",
-                                                 sqlite3_column_text(stmt, 2), "last_utc",
-                                                 (json_int_t)sqlite3_column_int64(stmt, 3), "done", 0, "hits", 0, "misses", 0,
-                                                 "unscored", 0, "skipped", 0, "steps"));
+        json_array_append_new(lessons,
+                              json_pack("{s:s, s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:{}}", "lesson",
+                                        sqlite3_column_text(stmt, 0), "course", sqlite3_column_text(stmt, 1),
+                                        "last_step", sqlite3_column_text(stmt, 2), "last_utc",
+                                        (json_int_t)sqlite3_column_int64(stmt, 3), "done", 0, "hits", 0,
+                                        "misses", 0, "unscored", 0, "skipped", 0, "steps"));
     sqlite3_reset(stmt);
     if (rc == SQLITE_DONE)
         return lessons;
@@ -157,10 +171,10 @@ static json_t *progress_reply(struct base *base, int64_t utc, int offset)
     int     rc = SQLITE_ERROR;
     if (!reply)
         return NULL;
-    sqlite3_stmt *stmt =
-        base_stmt(base, "SELECT lesson, step, state, rev, hit, hints, utc, EXISTS(SELECT 1 FROM forecast f WHERE"
-                        " f.lesson = p.lesson AND f.step = p.step AND f.hit = 0 AND f.chance >= 0.75)"
-                        " FROM progress_step p ORDER BY lesson, step");
+    sqlite3_stmt *stmt = base_stmt(
+        base, "SELECT lesson, step, state, rev, hit, hints, utc, EXISTS(SELECT 1 FROM forecast f WHERE"
+              " f.lesson = p.lesson AND f.step = p.step AND f.hit = 0 AND f.chance >= 0.75)"
+              " FROM progress_step p ORDER BY lesson, step");
     while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW) {
         json_t *lesson = progress_lesson(reply, (const char *)sqlite3_column_text(stmt, 0));
         if (lesson)
@@ -179,9 +193,10 @@ json_t *progress_lesson(json_t *progress, const char *lesson)
 {
     size_t  i;
     json_t *row;
-    json_array_foreach(json_object_get(progress, "lessons"), i, row)
+    json_array_foreach(json_object_get(progress, "lessons"), i, row) {
         if (strcmp(json_string_value(json_object_get(row, "lesson")), lesson) == 0)
             return row;
+    }
     return NULL;
 }
 
@@ -202,10 +217,14 @@ const char *progress_next(json_t *lesson, const char *const *steps, size_t numbe
 
 const struct derived progress_derived = {
     .name = "progress",
-    .tables = "CREATE TABLE progress_lesson(lesson TEXT PRIMARY KEY, course TEXT, last_step TEXT, utc INTEGER) WITHOUT ROWID;"
-              "CREATE TABLE progress_step(lesson TEXT, step TEXT, rev INTEGER, state TEXT, rank INTEGER, hit INTEGER,"
-              " hit_rev INTEGER, hints INTEGER DEFAULT 0, utc INTEGER, PRIMARY KEY(lesson, step)) WITHOUT ROWID",
-    .forget = { "DELETE FROM progress_step WHERE lesson = ?1", "DELETE FROM progress_lesson WHERE lesson = ?1" },
+    .tables =
+        "CREATE TABLE progress_lesson("
+        "  lesson TEXT PRIMARY KEY, course TEXT, last_step TEXT, utc INTEGER) WITHOUT ROWID;"
+        "CREATE TABLE progress_step("
+        "  lesson TEXT, step TEXT, rev INTEGER, state TEXT, rank INTEGER, hit INTEGER, hit_rev INTEGER,"
+        "  hints INTEGER DEFAULT 0, utc INTEGER, PRIMARY KEY(lesson, step)) WITHOUT ROWID",
+    .forget = { "DELETE FROM progress_step WHERE lesson = ?1",
+                "DELETE FROM progress_lesson WHERE lesson = ?1" },
     .fold = progress_fold,
     .reply = progress_reply,
 };

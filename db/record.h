@@ -16,14 +16,14 @@ enum {
  * may add any others):
  *   open        {}                               the learner came to this lesson and step
  *   seen        {}                               a read or explore step was passed
- *   prediction  {type, confidence, order}        committed before its outcome is computed. type: "choice", "number",
- *                                                "order", "place". confidence: "guess", 50, 75, 95; null for "no idea".
- *                                                order: the option ids as shown; a choice has as many options.
+ *   prediction  {type, confidence, order}        committed before its outcome is computed. type: "choice",
+ *                                                "number", "order", "place". confidence: "guess", 50, 75, 95,
+ *                                                null for "no idea". order: the option ids as shown, the k of a choice.
  *                                                The keys outcome, blocks and hit are refused here.
  *   result      {hit, card{front, back, again}}  the outcome of the last prediction on this step; hit: true, false, or
  *                                                null for unscored. Without a prediction it only makes the card.
- *   review      {grade, local_day, card}         a recall answer, grade: "again" or "good" (cards_review makes it). On a
- *                                                recall step, which has no result, card brings the card's text.
+ *   review      {grade, local_day, card}         a recall answer, grade: "again" or "good" (cards_review makes it).
+ *                                                On a recall step, which has no result, card brings the text.
  *   answer      {card}                           a fill or explain step was completed
  *   hint        {}                               one more hint was opened
  *   skip        {}                               the step was skipped
@@ -42,6 +42,7 @@ struct record {
     const char *payload;
 };
 
+/* Whether the log takes records of this kind. */
 bool record_kind_known(const char *kind);
 
 #endif

@@ -1,6 +1,7 @@
 /* repair.c: reads events out of a damaged file and its WAL, page by page, without trusting either.
- * Events are never changed or deleted, so every row that looks like an event is one, even on a page that is no longer in
- * use; a uuid seen twice is the same event. Only the leaves of the event table are needed, no tree above them. */
+ * Events are never changed or deleted, so every row that looks like an event is one, even on a page that is
+ * no longer in use; a uuid seen twice is the same event. Only the leaves of the event table are needed, no
+ * tree above them. */
 #include "db/base.h"
 #include "db/journal.h"
 
@@ -14,13 +15,13 @@
 #include <unistd.h>
 
 enum {
-    PAGE        = 4096, /* base.c makes no other */
-    COLUMNS     = 13,   /* of the event table (migrate.c), id first */
-    LEAF        = 13,   /* type byte of a table leaf */
-    WAL_HEADER  = 32,
-    WAL_FRAME   = 24,
-    ROW_BYTES   = RECORD_PAYLOAD + 16 * 1024,
-    LINK_BYTES  = 4, /* an overflow page starts with the number of the next */
+    PAGE = 4096,  /* base.c makes no other */
+    COLUMNS = 13, /* of the event table (migrate.c), id first */
+    LEAF = 13,    /* type byte of a table leaf */
+    WAL_HEADER = 32,
+    WAL_FRAME = 24,
+    ROW_BYTES = RECORD_PAYLOAD + 16 * 1024,
+    LINK_BYTES = 4,         /* an overflow page starts with the number of the next */
     LEAF_INLINE = PAGE - 35 /* largest row that a table leaf holds without overflow */
 };
 
@@ -33,7 +34,10 @@ struct wreck {
 /* One row's bytes and the columns found in them. */
 struct row {
     unsigned char *bytes;
-    struct { const unsigned char *at; uint64_t type; } column[COLUMNS];
+    struct {
+        const unsigned char *at;
+        uint64_t             type;
+    } column[COLUMNS];
 };
 
 /* ---- pages ---- */
@@ -55,7 +59,8 @@ static off_t frame_at(uint32_t frame)
 
 static bool read_page(const struct wreck *wreck, uint32_t number, unsigned char *page)
 {
-    return number >= 1 && number <= wreck->pages && read_at(wreck->file, page, PAGE, (off_t)(number - 1) * PAGE);
+    return number >= 1 && number <= wreck->pages &&
+           read_at(wreck->file, page, PAGE, (off_t)(number - 1) * PAGE);
 }
 
 /* The page as some frame of the WAL has it, newest first. */
@@ -87,7 +92,8 @@ static int varint(const unsigned char *p, const unsigned char *end, uint64_t *va
 }
 
 /* Follows the overflow pages of a row into out. fresh: where the WAL has a page, that one is taken. */
-static bool read_overflow(const struct wreck *wreck, uint32_t number, bool fresh, unsigned char *out, size_t left)
+static bool read_overflow(const struct wreck *wreck, uint32_t number, bool fresh, unsigned char *out,
+                          size_t left)
 {
     unsigned char page[PAGE];
     while (left > 0) {
@@ -112,7 +118,8 @@ static size_t inline_size(size_t size)
 }
 
 /* Gathers the row of a cell; its size, or 0. */
-static size_t read_row(const struct wreck *wreck, const unsigned char *page, size_t at, bool fresh, unsigned char *out)
+static size_t read_row(const struct wreck *wreck, const unsigned char *page, size_t at, bool fresh,
+                       unsigned char *out)
 {
     const unsigned char *end = page + PAGE, *p = page + at;
     uint64_t             size, rowid;
@@ -199,14 +206,16 @@ static bool copy_text(const struct row *row, int column, char **end, const char 
 /* Takes the columns apart as event (migrate.c); false when they are no event. text holds the strings. */
 static bool event_of(const struct row *row, char *text, struct entry *e)
 {
-    if (row->column[0].type != 0 || !is_integer(row, 4) || !is_integer(row, 5) || !is_integer(row, 6) || !is_integer(row, 10))
+    if (row->column[0].type != 0 || !is_integer(row, 4) || !is_integer(row, 5) || !is_integer(row, 6) ||
+        !is_integer(row, 10))
         return false;
     e->seq = integer(row, 4);
     e->utc = integer(row, 5);
     e->offset = (int)integer(row, 6);
     e->rev = (int)integer(row, 10);
-    if (!copy_text(row, 1, &text, &e->uuid) || !copy_text(row, 2, &text, &e->learner) || !copy_text(row, 3, &text, &e->device) ||
-        !copy_text(row, 7, &text, &e->course) || !copy_text(row, 8, &text, &e->lesson) || !copy_text(row, 9, &text, &e->step) ||
+    if (!copy_text(row, 1, &text, &e->uuid) || !copy_text(row, 2, &text, &e->learner) ||
+        !copy_text(row, 3, &text, &e->device) || !copy_text(row, 7, &text, &e->course) ||
+        !copy_text(row, 8, &text, &e->lesson) || !copy_text(row, 9, &text, &e->step) ||
         !copy_text(row, 11, &text, &e->kind) || !copy_text(row, 12, &text, &e->payload))
         return false;
     struct record record = { .kind = e->kind, .payload = e->payload };
@@ -215,8 +224,10 @@ static bool event_of(const struct row *row, char *text, struct entry *e)
 
 static void save(sqlite3 *db, sqlite3_stmt *insert, const struct entry *e, int64_t *count)
 {
-    const char *texts[] = { e->uuid, e->learner, e->device, e->course, e->lesson, e->step, e->kind, e->payload };
-    const int   places[] = { 1, 2, 3, 7, 8, 9, 11, 12 };
+    const char *texts[] = {
+        e->uuid, e->learner, e->device, e->course, e->lesson, e->step, e->kind, e->payload
+    };
+    const int places[] = { 1, 2, 3, 7, 8, 9, 11, 12 };
     for (int i = 0; i < 8; i++)
         sqlite3_bind_text(insert, places[i], texts[i], -1, SQLITE_STATIC);
     sqlite3_bind_int64(insert, 4, e->seq);
@@ -229,7 +240,8 @@ static void save(sqlite3 *db, sqlite3_stmt *insert, const struct entry *e, int64
 }
 
 /* Saves every event on a page, if it is a leaf. */
-static void salvage_page(const struct wreck *wreck, const unsigned char *page, bool fresh, sqlite3_stmt *insert, int64_t *count)
+static void salvage_page(const struct wreck *wreck, const unsigned char *page, bool fresh,
+                         sqlite3_stmt *insert, int64_t *count)
 {
     static const size_t leaf_header = 8;
     struct row          row = { .bytes = malloc(ROW_BYTES) };
@@ -301,13 +313,16 @@ static int keep_identity(struct base *fresh)
 static bool rescue(const struct wreck *wreck, const char *name, int64_t *count)
 {
     struct base fresh = { .path = (char *)name, .mark = -1, .mode = BASE_NOT_SAVING };
-    bool        ok = sqlite3_open_v2(name, &fresh.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
-              base_exec(&fresh, "PRAGMA page_size = 4096; PRAGMA synchronous = FULL") == SQLITE_OK && migrate_run(&fresh) &&
-              base_exec(&fresh, "BEGIN IMMEDIATE") == SQLITE_OK;
-    sqlite3_stmt *insert = ok ? base_stmt(&fresh, "INSERT OR IGNORE INTO event(uuid, learner, device, seq, utc, \"offset\","
-                                                  " course, lesson, step, rev, kind, payload)"
-                                                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")
-                              : NULL;
+    bool        ok =
+        sqlite3_open_v2(name, &fresh.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                        NULL) == SQLITE_OK &&
+        base_exec(&fresh, "PRAGMA page_size = 4096; PRAGMA synchronous = FULL") == SQLITE_OK &&
+        migrate_run(&fresh) && base_exec(&fresh, "BEGIN IMMEDIATE") == SQLITE_OK;
+    sqlite3_stmt *insert =
+        ok ? base_stmt(&fresh, "INSERT OR IGNORE INTO event(uuid, learner, device, seq, utc, \"offset\","
+                               " course, lesson, step, rev, kind, payload)"
+                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")
+           : NULL;
     if (insert)
         salvage(wreck, insert, count);
     ok = insert && !sqlite3_get_autocommit(fresh.db) && keep_identity(&fresh) == SQLITE_OK &&
@@ -353,8 +368,8 @@ static void aside_name(const char *path, char *aside, size_t size)
     while (access(aside, F_OK) == 0);
 }
 
-/* From here on a crash is finished by repair_resume: the rescued file is complete under its own name. The old WAL must
- * be gone before the fresh file takes the name, or it would be replayed into it. */
+/* From here on a crash is finished by repair_resume: the rescued file is complete under its own name. The old
+ * WAL must be gone before the fresh file takes the name, or it would be replayed into it. */
 static bool exchange(const char *path, const char *aside)
 {
     if (exists(path, "") && !move(path, "", aside, ""))

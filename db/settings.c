@@ -10,14 +10,14 @@
 /* ---- table ---- */
 
 static const struct setting table[] = {
-    { "theme",     "dark", "dark|light|contrast|safe",    "colors: dark, light, high contrast, or safe for the color-blind" },
-    { "color",     "auto", "auto|always|never",           "whether colors are used" },
-    { "ascii",     "auto", "auto|on|off",                 "plain ASCII instead of drawing characters" },
-    { "plain",     "off",  "on|off",                      "one sentence a line, for screen readers and scripts" },
-    { "mouse",     "off",  "on|off",                      "whether the mouse turns knobs" },
-    { "retention", "0.90", "0.70..0.97",                  "share of cards to be remembered when they come back" },
-    { "seed",      "",     NULL,                          "your own seed; empty: one is made at the first start" },
-    { "welcomed",  "off",  "on|off",                      "whether the line for screen readers was shown" },
+    { "theme",     "dark", "dark|light|contrast|safe", "colors: safe is for the color-blind" },
+    { "color",     "auto", "auto|always|never",        "whether colors are used" },
+    { "ascii",     "auto", "auto|on|off",              "plain ASCII instead of drawing characters" },
+    { "plain",     "off",  "on|off",                   "one sentence a line, for screen readers and scripts" },
+    { "mouse",     "off",  "on|off",                   "whether the mouse turns knobs" },
+    { "retention", "0.90", "0.70..0.97",               "share of cards remembered when they come back" },
+    { "seed",      "",     NULL,                       "your own seed; empty: made at the first start" },
+    { "welcomed",  "off",  "on|off",                   "whether the line for screen readers was shown" },
 };
 
 enum { SETTINGS = sizeof table / sizeof *table, SETTING_TEXT = 200 };
@@ -137,7 +137,8 @@ static json_t *settings_reply(struct base *base, int64_t utc, int offset)
     for (size_t i = 0; i < SETTINGS; i++)
         json_object_set_new(reply, table[i].name, json_string(table[i].value));
     while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW) {
-        const char *name = (const char *)sqlite3_column_text(stmt, 0), *value = (const char *)sqlite3_column_text(stmt, 1);
+        const char *name = (const char *)sqlite3_column_text(stmt, 0);
+        const char *value = (const char *)sqlite3_column_text(stmt, 1);
         if (settings_check(name, value, why, sizeof why)) /* a value of another version may be unknown here */
             json_object_set_new(reply, name, json_string(value));
     }

@@ -1,6 +1,6 @@
 /* settings.h: the names that `saffron set` knows, with defaults and allowed values.
- * A setting's current value is its latest event; STORE_SETTINGS replies {NAME: VALUE, ...} with every name of the table,
- * all values as strings. */
+ * A setting's current value is its latest event; STORE_SETTINGS replies {NAME: VALUE, ...} with every name of the
+ * table, all values as strings. */
 #ifndef DB_SETTINGS_H
 #define DB_SETTINGS_H
 

@@ -17,7 +17,7 @@
 
 enum {
     IDLE_MS = 300, /* rest after which idle work is done */
-    BATCH   = 32,  /* records in one transaction at most */
+    BATCH = 32,    /* records in one transaction at most */
 };
 
 /* A request; with `waiter`, answered there instead of through the replies. */
@@ -77,8 +77,8 @@ static size_t size_of(const char *text)
 
 static struct job *job_of_record(const struct record *r)
 {
-    size_t size = size_of(r->uuid) + size_of(r->kind) + size_of(r->course) + size_of(r->lesson) + size_of(r->step) +
-                  size_of(r->payload ? r->payload : "{}");
+    size_t size = size_of(r->uuid) + size_of(r->kind) + size_of(r->course) + size_of(r->lesson) +
+                  size_of(r->step) + size_of(r->payload ? r->payload : "{}");
     struct job *job = calloc(1, sizeof *job + size);
     if (!job)
         return NULL;
@@ -240,7 +240,9 @@ static void refuse(struct store *store, struct job *job, const char *why)
 
 static void accept(struct store *store, struct job *job, const struct receipt *receipt)
 {
-    struct store_reply reply = { .ok = true, .seq = receipt->seq, .utc = receipt->utc, .offset = receipt->offset };
+    struct store_reply reply = {
+        .ok = true, .seq = receipt->seq, .utc = receipt->utc, .offset = receipt->offset
+    };
     memcpy(reply.uuid, receipt->uuid, RECORD_UUID);
     finish(store, job, &reply);
 }
@@ -284,9 +286,10 @@ static void append_checked(struct store *store, struct job **jobs, int count)
 static json_t *entry_json(const struct entry *e)
 {
     json_t *payload = json_loads(e->payload, 0, NULL);
-    return json_pack("{s:s, s:s, s:I, s:I, s:i, s:s, s:s, s:s, s:i, s:s, s:o, s:b}", "uuid", e->uuid, "device", e->device, "seq",
-                     (json_int_t)e->seq, "utc", (json_int_t)e->utc, "offset", e->offset, "course", e->course, "lesson", e->lesson,
-                     "step", e->step, "rev", e->rev, "kind", e->kind, "payload", payload ? payload : json_object(), "retracted",
+    return json_pack("{s:s, s:s, s:I, s:I, s:i, s:s, s:s, s:s, s:i, s:s, s:o, s:b}", "uuid", e->uuid,
+                     "device", e->device, "seq", (json_int_t)e->seq, "utc", (json_int_t)e->utc, "offset",
+                     e->offset, "course", e->course, "lesson", e->lesson, "step", e->step, "rev", e->rev,
+                     "kind", e->kind, "payload", payload ? payload : json_object(), "retracted",
                      e->retracted);
 }
 
@@ -309,9 +312,10 @@ static json_t *status_reply(struct store *store)
 {
     static const char *const modes[] = { "saving", "read-only", "not saving" }; /* ORDER base_mode */
     struct base             *base = &store->base;
-    return json_pack("{s:s, s:s, s:I, s:O, s:s, s:I}", "path", base->path, "mode", modes[base->mode], "events",
-                     (json_int_t)event_count(base), "notices", store->notices, "device", base->device, "last_seq",
-                     (json_int_t)journal_last(base));
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:O, s:s, s:I}", "path", base->path, "journal",
+                     base_journal(base), "sqlite", sqlite3_libversion(), "mode", modes[base->mode],
+                     "events", (json_int_t)event_count(base), "notices", store->notices, "device",
+                     base->device, "last_seq", (json_int_t)journal_last(base));
 }
 
 static json_t *backup_reply(struct base *base, const char *file)
@@ -336,14 +340,14 @@ static json_t *derived_reply(struct store *store, const struct derived *derived)
 static json_t *answer_once(struct store *store, const struct job *job)
 {
     switch (job->question) {
-    case STORE_LESSON:      return lesson_reply(&store->base, job->arg);
-    case STORE_PROGRESS:    return derived_reply(store, &progress_derived);
-    case STORE_CARDS:       return derived_reply(store, &cards_derived);
+    case STORE_LESSON: return lesson_reply(&store->base, job->arg);
+    case STORE_PROGRESS: return derived_reply(store, &progress_derived);
+    case STORE_CARDS: return derived_reply(store, &cards_derived);
     case STORE_CALIBRATION: return derived_reply(store, &calibration_derived);
-    case STORE_SETTINGS:    return derived_reply(store, &settings_derived);
-    case STORE_STATUS:      return status_reply(store);
-    case STORE_BACKUP:      return backup_reply(&store->base, job->arg);
-    case STORE_REBUILD:     return rebuild_reply(&store->base);
+    case STORE_SETTINGS: return derived_reply(store, &settings_derived);
+    case STORE_STATUS: return status_reply(store);
+    case STORE_BACKUP: return backup_reply(&store->base, job->arg);
+    case STORE_REBUILD: return rebuild_reply(&store->base);
     }
     return NULL;
 }
@@ -383,7 +387,8 @@ static bool wait_for_work(struct store *store)
     until.tv_nsec += IDLE_MS * 1000000L;
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
-    return pthread_cond_timedwait(&store->work, &store->lock, &until) == ETIMEDOUT && !store->first && !store->closing;
+    return pthread_cond_timedwait(&store->work, &store->lock, &until) == ETIMEDOUT && !store->first &&
+           !store->closing;
 }
 
 /* Takes one question, or the records up to the next question. */
@@ -532,7 +537,8 @@ bool store_post_wait(struct store *store, const struct record *record, struct st
     return submit_wait(store, job_of_record(record), reply);
 }
 
-bool store_ask_wait(struct store *store, enum store_question question, const char *arg, struct store_reply *reply)
+bool store_ask_wait(struct store *store, enum store_question question, const char *arg,
+                    struct store_reply *reply)
 {
     return submit_wait(store, job_of_question(0, question, arg), reply);
 }

@@ -21,16 +21,19 @@ struct store_config {
 
 /* Questions. The reply's text is JSON; shapes stand beside each and in the header named. */
 enum store_question {
-    STORE_LESSON,      /* arg: lesson. Its events in order, retracted ones too: [{uuid, device, seq, utc, offset, course,
-                        * lesson, step, rev, kind, payload, retracted}] */
-    STORE_PROGRESS,    /* arg: unused. db/progress.h */
-    STORE_CARDS,       /* arg: unused. db/cards.h */
-    STORE_CALIBRATION, /* arg: unused. db/calibration.h */
-    STORE_SETTINGS,    /* arg: unused. db/settings.h */
-    STORE_STATUS,      /* arg: unused. {path, mode, events, notices: [text], device, last_seq}; mode: "saving",
-                        * "read-only" (old progress is shown, nothing is saved), "not saving" (no database at all) */
-    STORE_BACKUP,      /* arg: file to write. {path, events} */
-    STORE_REBUILD,     /* arg: unused. Derives everything again from the events. {events} */
+    /* arg: lesson. Its events in order, retracted ones too:
+     * [{uuid, device, seq, utc, offset, course, lesson, step, rev, kind, payload, retracted}] */
+    STORE_LESSON,
+    STORE_PROGRESS,    /* db/progress.h */
+    STORE_CARDS,       /* db/cards.h */
+    STORE_CALIBRATION, /* db/calibration.h */
+    STORE_SETTINGS,    /* db/settings.h */
+    /* {path, mode, journal, sqlite, events, notices: [text], device, last_seq}. mode: "saving", "read-only" (old
+     * progress is shown, nothing is saved), "not saving" (no database at all). journal: "wal", "truncate" (on network
+     * file systems), ...; sqlite: its version */
+    STORE_STATUS,
+    STORE_BACKUP,  /* arg: file to write. {path, events} */
+    STORE_REBUILD, /* derives everything again from the events. {events} */
 };
 
 struct store_reply {

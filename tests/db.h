@@ -1,4 +1,5 @@
-/* db.h: what the tests of db/ share: a store in its own folder with a clock that stands still, and short asks. */
+/* db.h: what the tests of db/ share: a store in its own folder with a clock that stands still, and short
+ * asks. */
 #ifndef TESTS_DB_H
 #define TESTS_DB_H
 
@@ -94,17 +95,20 @@ static inline int bench_close(void **state)
 }
 
 /* Appends and fails the test when it is not stored. */
-static inline void post(struct bench *b, const char *kind, const char *lesson, const char *step, const char *payload,
-                        struct store_reply *reply)
+static inline void post(struct bench *b, const char *kind, const char *lesson, const char *step,
+                        const char *payload, struct store_reply *reply)
 {
-    struct record record = { .kind = kind, .course = "course", .lesson = lesson, .step = step, .rev = 1, .payload = payload };
+    struct record record = {
+        .kind = kind, .course = "course", .lesson = lesson, .step = step, .rev = 1, .payload = payload
+    };
     assert_true(store_post_wait(b->store, &record, reply));
     if (!reply->ok)
         print_error("not stored: %s\n", reply->text);
     assert_true(reply->ok);
 }
 
-static inline void say(struct bench *b, const char *kind, const char *lesson, const char *step, const char *payload)
+static inline void say(struct bench *b, const char *kind, const char *lesson, const char *step,
+                       const char *payload)
 {
     struct store_reply reply;
     post(b, kind, lesson, step, payload, &reply);

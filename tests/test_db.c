@@ -5,9 +5,10 @@
 
 static void stores_and_reads_back(void **state)
 {
-    struct bench *b = *state;
+    struct bench      *b = *state;
     struct store_reply r;
-    post(b, "prediction", "coarse-cup", "zeros", "{\"value\":12,\"unit\":\"%\",\"confidence\":75,\"type\":\"number\"}", &r);
+    post(b, "prediction", "coarse-cup", "zeros",
+         "{\"value\":12,\"unit\":\"%\",\"confidence\":75,\"type\":\"number\"}", &r);
     assert_true(r.ok);
     assert_int_equal(r.seq, 1);
     assert_int_equal(strlen(r.uuid), 36);
@@ -24,10 +25,11 @@ static void stores_and_reads_back(void **state)
 
 static void replies_come_by_fd_in_order(void **state)
 {
-    struct bench *b = *state;
+    struct bench      *b = *state;
     struct store_reply r;
     for (uint64_t id = 1; id <= 100; id++)
-        assert_true(store_post(b->store, &(struct record){ .id = id, .kind = "seen", .lesson = "l", .step = "s" }));
+        assert_true(
+            store_post(b->store, &(struct record){ .id = id, .kind = "seen", .lesson = "l", .step = "s" }));
     assert_true(store_ask(b->store, 101, STORE_LESSON, "l"));
     for (uint64_t id = 1; id <= 101; id++) {
         struct pollfd p = { .fd = store_fd(b->store), .events = POLLIN };
@@ -46,7 +48,9 @@ static void replies_come_by_fd_in_order(void **state)
 
 static void refuses_what_makes_no_sense(void **state)
 {
-    static const struct { const char *kind, *payload, *why; } bad[] = {
+    static const struct {
+        const char *kind, *payload, *why;
+    } bad[] = {
         { "rumor", "{}", "the record's kind is unknown" },
         { "seen", "[1]", "the record's payload is no JSON object" },
         { "seen", "{", "the record's payload is no JSON object" },
@@ -68,7 +72,9 @@ static void same_uuid_is_stored_once(void **state)
 {
     struct bench      *b = *state;
     struct store_reply first, second;
-    struct record      record = { .uuid = "01890000-0000-7000-8000-000000000001", .kind = "seen", .lesson = "l", .step = "s" };
+    struct record      record = {
+             .uuid = "01890000-0000-7000-8000-000000000001", .kind = "seen", .lesson = "l", .step = "s"
+    };
     assert_true(store_post_wait(b->store, &record, &first));
     b->utc += 1000;
     assert_true(store_post_wait(b->store, &record, &second));
@@ -103,7 +109,8 @@ static void progress_follows_the_learner(void **state)
     say(b, "seen", "l", "a", "{}");
     say(b, "prediction", "l", "b", "{\"confidence\":95}");
     json_t *p = ask(b, STORE_PROGRESS, NULL);
-    assert_string_equal(text(json_object_get(json_object_get(progress_lesson(p, "l"), "steps"), "b"), "state"), "committed");
+    assert_string_equal(
+        text(json_object_get(json_object_get(progress_lesson(p, "l"), "steps"), "b"), "state"), "committed");
     assert_string_equal(progress_next(progress_lesson(p, "l"), steps, 3), "b");
     json_decref(p);
     say(b, "result", "l", "b", "{\"hit\":false}");
@@ -214,10 +221,10 @@ static void the_day_starts_at_four(void **state)
     (void)state;
     int64_t noon = 20000 * (int64_t)DAY + DAY / 2, hour = DAY / 24;
     assert_int_equal(cards_day(noon, 0), 20000);
-    assert_int_equal(cards_day(noon + 15 * hour, 0), 20000);     /* 03:00 of the next date */
-    assert_int_equal(cards_day(noon + 16 * hour, 0), 20001);     /* 04:00 */
-    assert_int_equal(cards_day(noon + 14 * hour, 120), 20001);   /* 02:00 UTC is 04:00 here */
-    assert_int_equal(cards_day(noon - 8 * hour - 1, 0), 19999);  /* 03:59:59.999 */
+    assert_int_equal(cards_day(noon + 15 * hour, 0), 20000);    /* 03:00 of the next date */
+    assert_int_equal(cards_day(noon + 16 * hour, 0), 20001);    /* 04:00 */
+    assert_int_equal(cards_day(noon + 14 * hour, 120), 20001);  /* 02:00 UTC is 04:00 here */
+    assert_int_equal(cards_day(noon - 8 * hour - 1, 0), 19999); /* 03:59:59.999 */
     assert_int_equal(cards_day(0, 0), -1);
 }
 
