@@ -93,7 +93,7 @@ static unsigned open_lesson(struct app *a, const struct document *document, cons
 /* The stored events have come: the session starts where the learner left. */
 static unsigned start_session(struct app *a, const json_t *records, struct outbox *out)
 {
-    a->session = session_new(a->document, a->learner_seed, a->next_base);
+    a->session = session_new(a->document, a->learner_seed ? a->learner_seed : "", a->next_base);
     a->next_base += IDS_A_SESSION;
     if (!a->session)
         return 0;
@@ -115,6 +115,8 @@ static void take_settings(struct app *a, const json_t *settings)
     replace(&a->settings, json_incref((json_t *)(uintptr_t)settings));
     snprintf(a->theme, sizeof a->theme, "%s", view_text(settings, "theme", ""));
     a->mouse = strcmp(view_text(settings, "mouse", "off"), "on") == 0;
+    if (!a->learner_seed)
+        a->learner_seed = view_text(a->settings, "seed", "");
 }
 
 static unsigned data_came(struct app *a, const struct event *e, struct outbox *out)
@@ -470,6 +472,8 @@ static unsigned feed(struct app *a, const struct event *e, struct outbox *out)
     case EVENT_DATA:    return data_came(a, e, out);
     case EVENT_RESIZE:  return FX_DRAW;
     default: {
+        if (e->kind == EVENT_NOT_STORED && e->id == 0) /* a notice of the store */
+            app_say(a, e->text);
         unsigned effects = a->session ? session_feed(a->session, e, out) : 0;
         if (a->recall && !out->record)
             effects |= recall_feed(a->recall, e, out);

@@ -9,7 +9,7 @@
 
 struct app;
 
-/* `catalog` must outlive the app. */
+/* `catalog` must outlive the app. `learner_seed` NULL: the setting "seed". */
 struct app *app_new(const struct catalog *catalog, const char *learner_seed);
 void        app_free(struct app *);
 
