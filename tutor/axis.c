@@ -110,7 +110,15 @@ struct axis axis_even(struct axis axis, int apart)
 
 char *axis_number(double value, char *out, size_t size)
 {
-    return view_format(value, out, size);
+    static const char *const letters[] = { "", "k", "M", "G", "T", "P", "E" };
+    size_t i = 0;
+    char number[48];
+    while (fabs(value) >= (i ? 1000 : 100000) && i < 6 && isfinite(value)) {
+        value /= 1000;
+        i++;
+    }
+    snprintf(out, size, "%s%s", view_format(value, number, sizeof number), letters[i]);
+    return out;
 }
 
 void axis_numbers(struct pen *pen, const struct axis *axis, int x, int y, const double *ticks, int count)

@@ -32,9 +32,10 @@ int axis_ticks(const struct axis *axis, int apart, double *ticks, int most);
 /* Writes tick numbers on row y, centered on their columns, leaving out those that would touch. */
 void axis_numbers(struct pen *pen, const struct axis *axis, int x, int y, const double *ticks, int count);
 
-/* The numbers of an axis as the drawing writes them. */
+/* A tick's number: as view_format, but 100k, 1M, 1G from 100,000 up. */
 char *axis_number(double value, char *out, size_t size);
 
+/* The style and the glyph of a role of VIEW_ROLES. */
 enum style mark_style(const char *role);
 enum glyph mark_glyph(const char *role);
 

@@ -74,10 +74,13 @@ void canvas_put(struct canvas *canvas, int x, int y, const struct text_cell *cel
 int canvas_text(struct canvas *canvas, int x, int y, int left, int right, const char *text, enum style style,
                 enum style back);
 
+/* Writes a glyph into every cell of a rectangle. */
 void canvas_fill(struct canvas *canvas, int x, int y, int width, int height, const char *glyph, enum style style);
 
+/* Whether two canvases, or two cells, are the same in size, text, style and back. */
 bool canvas_equal(const struct canvas *a, const struct canvas *b);
 bool canvas_cell_equal(const struct canvas_cell *a, const struct canvas_cell *b);
+/* Makes `to` the same as `from`. */
 void canvas_copy(struct canvas *to, const struct canvas *from);
 
 /* The text of the canvas, a row a line, trailing blanks cut. The caller frees it. */

@@ -15,11 +15,11 @@ static const struct draw_row {
     [VIEW_HEADING] = { figure_heading, false },   [VIEW_PROSE] = { figure_prose, false },
     [VIEW_NOTE] = { figure_note, false },         [VIEW_QUOTE] = { figure_quote, false },
     [VIEW_CODE] = { figure_code, false },         [VIEW_TABLE] = { figure_table, false },
-    [VIEW_FORMULA] = { NULL, false },   [VIEW_BITS] = { figure_bits, false },
-    [VIEW_GRID] = { figure_grid, true },          [VIEW_HIST] = { NULL, true },
-    [VIEW_HEAT] = { NULL, true },          [VIEW_BARS] = { NULL, true },
-    [VIEW_PLOT] = { NULL, true },          [VIEW_ROOFLINE] = { NULL, true },
-    [VIEW_STACK] = { NULL, true },        [VIEW_KNOBS] = { figure_knobs, false },
+    [VIEW_FORMULA] = { figure_formula, false },   [VIEW_BITS] = { figure_bits, false },
+    [VIEW_GRID] = { figure_grid, true },          [VIEW_HIST] = { figure_hist, true },
+    [VIEW_HEAT] = { figure_heat, true },          [VIEW_BARS] = { figure_bars, true },
+    [VIEW_PLOT] = { figure_plot, true },          [VIEW_ROOFLINE] = { figure_roofline, true },
+    [VIEW_STACK] = { figure_stack, true },        [VIEW_KNOBS] = { figure_knobs, false },
     [VIEW_INPUT] = { figure_input, false },       [VIEW_CHOICES] = { figure_choices, false },
     [VIEW_PLACE] = { figure_place, false },       [VIEW_RANKING] = { figure_ranking, false },
     [VIEW_CELLS] = { figure_cells, false },       [VIEW_SURE] = { figure_sure, false },
@@ -30,7 +30,7 @@ static_assert(sizeof draw_table / sizeof *draw_table == VIEW_KIND_COUNT, "a row 
 int draw_block(struct pen *pen, const json_t *block)
 {
     enum view_kind kind = view_kind_of(block);
-    return kind == VIEW_KIND_COUNT || !draw_table[kind].draw ? 0 : draw_table[kind].draw(pen, block);
+    return kind == VIEW_KIND_COUNT ? 0 : draw_table[kind].draw(pen, block);
 }
 
 /* ---------------------------------------------------------------------------------------------- lists of blocks */
@@ -308,8 +308,8 @@ static void draw_small(struct canvas *canvas)
     canvas_text(canvas, x > 0 ? x : 0, canvas->height / 2, 0, canvas->width, text, STYLE_DIM, STYLE_TEXT);
 }
 
-static void draw_middle(const json_t *view, struct layout *l, const struct pen *line, const struct draw_options *options,
-                        struct draw_result *result)
+static void draw_middle(const json_t *view, const struct layout *l, const struct pen *line,
+                        const struct draw_options *options, struct draw_result *result)
 {
     const json_t *overlay = json_object_get(view, "overlay"), *dock = json_object_get(view, "dock");
     const json_t *body = overlay ? overlay : json_object_get(view, "body");

@@ -31,4 +31,28 @@ int figure_choices(struct pen *pen, const json_t *block);  /* figures_list.c */
 int figure_ranking(struct pen *pen, const json_t *block);
 int figure_menu(struct pen *pen, const json_t *block);
 
+/* ------------------------------------------------------------------------------- numbers that both faces show */
+
+/* The running result of the first `count` terms, struck ones left out; NaN when there is none. */
+double formula_value(const json_t *terms, size_t count);
+/* How a term joins: "times", "divided by", "plus", "minus", "is". */
+const char *formula_word(const json_t *term);
+
+enum { BITS_LANES = 3 };
+/* The widths of a row's sign, exponent and mantissa: one width is all mantissa, two are sign and mantissa. */
+void bits_lanes(const json_t *row, int widths[BITS_LANES]);
+
+/* The largest count of a histogram; 0 when it is empty. */
+double hist_tallest(const json_t *counts);
+
+/* The length of a bar: its value, or the sum of its parts. */
+double bar_value(const json_t *bar);
+
+/* "ridge 214": the label of a reference line with its number; `who` stands in for a missing label. */
+char *plot_reference(const json_t *ref, const char *unit, const char *who, char *out, size_t size);
+
+/* "H100: 3.35 TB/s, 990 TFLOP/s, meet at 295 FLOPs a byte, data sheet" and "FP16: 1 FLOPs a byte, 20 GFLOP/s". */
+char *roofline_roof(const json_t *roof, char *out, size_t size);
+char *roofline_point(const json_t *point, char *out, size_t size);
+
 #endif

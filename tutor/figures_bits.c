@@ -5,15 +5,14 @@
 
 #include "tutor/axis.h"
 
-enum { LANES = 3, GAP = 2 };
+enum { LANES = BITS_LANES, GAP = 2 };
 
 static const struct {
     const char *title;
     enum style  style;
 } lanes[LANES] = { { "sign", STYLE_SIGN }, { "exponent", STYLE_EXPONENT }, { "mantissa", STYLE_MANTISSA } };
 
-/* The widths of a row's three lanes: one width is all mantissa, two are sign and mantissa. */
-static void lane_widths(const json_t *row, int out[LANES])
+void bits_lanes(const json_t *row, int out[LANES])
 {
     const json_t *widths = json_object_get(row, "lanes");
     size_t count = json_array_size(widths);
@@ -44,7 +43,7 @@ static struct columns columns_of(const json_t *rows, int room)
     json_t *row;
     json_array_foreach(rows, i, row) {
         int w[LANES];
-        lane_widths(row, w);
+        bits_lanes(row, w);
         widen(&c.label, text_width(view_text(row, "label", "")));
         widen(&c.value, text_width(view_text(row, "value", "")));
         widen(&c.step, text_width(view_text(row, "step", "")));
@@ -74,7 +73,7 @@ static int draw_lanes(struct pen *pen, const struct columns *c, int x, int y, co
     const char *bits = view_text(row, "bits", "");
     size_t left = strlen(bits);
     int w[LANES];
-    lane_widths(row, w);
+    bits_lanes(row, w);
     for (int k = 0; k < LANES; k++) {
         size_t take = w[k] < 0 ? 0 : (size_t)w[k] < left ? (size_t)w[k] : left;
         pen_bytes(pen, x, y, bits, take, lanes[k].style);

@@ -238,8 +238,9 @@ static int cells_lines(struct pen *pen, const json_t *block)
     json_array_foreach(json_object_get(block, "rows"), r, row) {
         y += pen_wrap(pen, 0, y, pen->width, view_text(row, "label", ""), STYLE_STRONG);
         json_array_foreach(json_object_get(row, "cells"), c, cell) {
-            int x = 2 + pen_clip(pen, 2, y, pen->width / 2, view_text(json_array_get(columns, c), "title", ""), STYLE_DIM);
-            draw_cell(pen, x + 1, y++, cell);
+            const char *title = view_text(json_array_get(columns, c), "title", "");
+            int width = pen_clip(pen, 2, y, pen->width / 2, title, STYLE_DIM);
+            draw_cell(pen, 2 + width + 1, y++, cell);
         }
     }
     return y;

@@ -28,6 +28,7 @@ struct pen {
     int *cursor_x, *cursor_y; /* where the focused element goes, or NULL when nothing has the focus */
 };
 
+/* The glyph as text, in ASCII where the pen writes ASCII. */
 const char *pen_glyph(const struct pen *pen, enum glyph glyph);
 
 /* Writes at (x, y) of the area, clipped to it; returns the cells that the whole text takes. */

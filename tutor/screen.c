@@ -280,6 +280,19 @@ void screen_size(int *width, int *height)
     *height = screen.open ? LINES : 24;
 }
 
+char *screen_facts(char *out, size_t size)
+{
+    const char *name = getenv("TERM");
+    int status = 0, colors = 0;
+    if (screen.open)
+        colors = screen.colors;
+    else if (name && setupterm(name, STDOUT_FILENO, &status) == OK)
+        colors = tigetnum("colors") > 0 ? tigetnum("colors") : 0;
+    snprintf(out, size, "terminal %s, %d colors, %s, %s", name ? name : "none", colors, curses_version(),
+             screen_locale() ? "UTF-8" : "ASCII");
+    return out;
+}
+
 bool screen_ascii(void)
 {
     return screen.ascii;
@@ -448,7 +461,7 @@ static void widen(const struct canvas_cell *cell, wchar_t *out)
     }
     out[count] = L'\0';
     if (count == 0 || (out[0] > 0x7E && (screen.ascii || wcwidth(out[0]) != cell->width))) {
-        out[0] = cell->width == 2 ? L'?' : L'?';
+        out[0] = L'?';
         out[1] = L'\0';
     }
 }

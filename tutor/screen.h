@@ -29,12 +29,19 @@ void screen_restore(void);
 /* Reads LC_ALL and the like; returns whether the locale is UTF-8. LC_NUMERIC stays "C". Works without a screen. */
 bool screen_locale(void);
 
+/* One line for `saffron doctor`: the terminal's name, its colors, the curses version. Works without a screen and
+ * leaves the terminal alone. */
+char *screen_facts(char *out, size_t size);
+
+/* The terminal's size in cells, or 80 x 24 without a screen. */
 void screen_size(int *width, int *height);
 bool screen_ascii(void);   /* the locale cannot show more than ASCII */
 bool screen_shades(void);  /* too few colors for 16 levels: see draw_options */
 int  screen_colors(void);  /* 0 (attributes only), 8, 16, 256, or 1 << 24 */
 
-void screen_theme(const struct theme *theme); /* repaints with the next flush */
+/* Another theme: everything is painted anew with the next flush. */
+void screen_theme(const struct theme *theme);
+/* Turns reports of clicks and of the wheel on or off. */
 void screen_mouse(bool on);
 
 /* Shows the canvas: writes the cells that changed since the last flush, puts the cursor at (x, y), or hides it when

@@ -124,7 +124,9 @@ static int32_t heat_color(const struct theme *theme, int level)
 {
     double at = level * (HEAT_ANCHORS - 1) / 15.0;
     int low = (int)at;
-    return low >= HEAT_ANCHORS - 1 ? theme->heat[HEAT_ANCHORS - 1] : mix(theme->heat[low], theme->heat[low + 1], at - low);
+    if (low >= HEAT_ANCHORS - 1)
+        return theme->heat[HEAT_ANCHORS - 1];
+    return mix(theme->heat[low], theme->heat[low + 1], at - low);
 }
 
 /* A color behind text is the style's color, taken most of the way to the paper so that text stays readable on it;
@@ -139,7 +141,8 @@ static int32_t fill_color(const struct theme *theme, enum style back)
 
 struct look theme_look(const struct theme *theme, enum style style, enum style back)
 {
-    struct look look = { .fg = style >= STYLE_HEAT0 ? heat_color(theme, (int)(style - STYLE_HEAT0)) : theme->color[style],
+    bool heat = style >= STYLE_HEAT0;
+    struct look look = { .fg = heat ? heat_color(theme, (int)(style - STYLE_HEAT0)) : theme->color[style],
                          .bg = back == STYLE_TEXT ? OWN : fill_color(theme, back),
                          .attributes = attributes[style].colored };
     if (back != STYLE_TEXT && look.fg == OWN)
