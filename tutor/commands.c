@@ -8,13 +8,13 @@
 #define ANY (-1)
 
 const struct cli cli_table[] = {
-    { "read", "LESSON", "the lesson as prose; outcomes not yet predicted stay hidden", NULL, 1, 1 },
-    { "list", "", "the lessons, and where you stand in each", NULL, 0, 0 },
+    { "read", "LESSON", "the lesson as prose; outcomes not yet predicted stay hidden", command_read, 1, 1 },
+    { "list", "", "the lessons, and where you stand in each", command_list, 0, 0 },
     { "stats", "", "how well your confidence fits", command_stats, 0, 0 },
     { "doctor", "", "what was found on this machine, and what was not", NULL, 0, 0 },
     { "run", "LESSON:STEP", "compute a step again, after its commit only", NULL, 1, 1 },
-    { "recall", "", "the cards that are due", NULL, 0, 0 },
-    { "ask", "WORDS", "search the deep dives", NULL, 1, ANY },
+    { "recall", "", "the cards that are due", command_recall, 0, 0 },
+    { "ask", "WORDS", "search the deep dives", command_ask, 1, ANY },
     { "inspect", "FILE [TENSOR]", "browse .safetensors, .gguf and .npy", NULL, 0, ANY },
     { "quantize", "FILE TENSOR", "quantize a tensor and measure the damage", NULL, 0, ANY },
     { "quality", "DIR --text FILE", "a language model's loss in any format", NULL, 0, ANY },
@@ -123,7 +123,7 @@ const char *commands_masked(const struct options *options, const char *text)
 int commands_run(const struct options *options)
 {
     if (!options->command)
-        return commands_fail("the tutor is not built yet");
+        return command_open(options);
     const struct cli *cli = commands_find(options->command);
     if (!is_built(cli))
         return commands_fail("'%s' is not built yet, it comes with a later version", cli->name);

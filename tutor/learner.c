@@ -45,7 +45,8 @@ struct learner *learner_open(const struct options *options)
 
 static void say(struct learner *learner, const char *text)
 {
-    commands_fail("%s", text);
+    if (!learner->said)
+        commands_fail("%s", text);
     learner->said = true;
 }
 
@@ -55,12 +56,17 @@ void learner_close(struct learner *learner)
     if (!learner)
         return;
     while (store_next(learner->store, &reply)) {
-        if (reply.id == 0 && reply.text && !learner->said)
+        if (reply.id == 0 && reply.text)
             say(learner, reply.text);
         store_reply_clear(&reply);
     }
     store_close(learner->store);
     free(learner);
+}
+
+void learner_hush(struct learner *learner)
+{
+    learner->said = true;
 }
 
 json_t *learner_ask(struct learner *learner, enum store_question question, const char *arg)

@@ -17,6 +17,9 @@ int64_t learner_clock(void *ctx, int *offset);
 struct learner *learner_open(const struct options *);
 void            learner_close(struct learner *);
 
+/* Somebody else will say what is wrong with the database. */
+void            learner_hush(struct learner *);
+
 /* The answer as a new reference; never NULL, an empty object when there is none. */
 json_t *learner_ask(struct learner *, enum store_question question, const char *arg);
 

@@ -109,6 +109,18 @@ bool paths_state(bool make, char *out, size_t size, char *error, size_t error_si
     return true;
 }
 
+bool paths_cache(char *out, size_t size)
+{
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (cache && *cache == '/')
+        paths_join(cache, "saffron", out, size);
+    else if (home && *home)
+        paths_join(home, ".cache/saffron", out, size);
+    else
+        return false;
+    return make_folders(out);
+}
+
 bool paths_database(const char *given, char *out, size_t size, char *error, size_t error_size)
 {
     char state[PATH_MAX];

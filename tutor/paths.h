@@ -16,10 +16,13 @@ bool paths_data(char *out, size_t size);
  * line in `error`. */
 bool paths_state(bool make, char *out, size_t size, char *error, size_t error_size);
 
+/* $XDG_CACHE_HOME/saffron, else ~/.cache/saffron, made when missing; false when there is no such place. */
+bool paths_cache(char *out, size_t size);
+
 /* `given`, or progress.db in the state directory (which the store makes). On failure one line in `error`. */
 bool paths_database(const char *given, char *out, size_t size, char *error, size_t error_size);
 
-/* The file's folder ("." if none) and everything before its name joined to another name. */
+/* The folder of a file, "." if it names none; and a name in a folder. */
 void paths_folder(const char *path, char *out, size_t size);
 void paths_join(const char *folder, const char *name, char *out, size_t size);
 

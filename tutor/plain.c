@@ -75,7 +75,8 @@ static void listen(struct plain *p)
     while (!p->done && actors_next(p->actors, &event)) {
         if (event.kind == EVENT_NOT_STORED && event.id == 0)
             commands_fail("%s", event.text);
-        feed(p, event);
+        else
+            feed(p, event);
     }
 }
 

@@ -207,6 +207,17 @@ static void print_list(struct saying *saying, json_t *old, json_t *now, const js
     }
 }
 
+void plain_print_blocks(struct plain_print *print, const json_t *blocks, bool timed)
+{
+    struct saying saying = { print, timed };
+    for (size_t i = 0; i < json_array_size(blocks); i++) {
+        json_t *block = as_news(json_array_get(blocks, i));
+        if (block)
+            say_block(block, say_masked, &saying);
+        json_decref(block);
+    }
+}
+
 /* A status or message, when it changed. */
 static void print_text(struct plain_print *print, const char *text, char *last, size_t size)
 {
@@ -224,7 +235,7 @@ static void print_title(struct plain_print *print, const json_t *view)
     without_dots(view_text(view, "where", ""), where, sizeof where);
     snprintf(screen, sizeof screen, "%s%s%s", title, *where ? ", " : "", where);
     size_t n = strlen(screen);
-    char identity[320];
+    char identity[400];
     snprintf(identity, sizeof identity, "%s\n%s", screen, step);
     if (strcmp(identity, print->screen) == 0)
         return;

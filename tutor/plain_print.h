@@ -8,7 +8,7 @@
 
 struct plain_print {
     json_t     *shown;         /* blocks of the screen as printed last */
-    char        screen[320];   /* its title and place */
+    char        screen[400];   /* its title, place and step */
     char        message[512], status[512];
     const char *machine;       /* masked where it appears, when not NULL */
     bool        mask;          /* SAFFRON_MASK=1 */
@@ -16,6 +16,8 @@ struct plain_print {
 };
 
 void plain_print_view(struct plain_print *, const json_t *view);
+/* Blocks as they are, news or not; `timed`: their numbers are timings. */
+void plain_print_blocks(struct plain_print *, const json_t *blocks, bool timed);
 /* One line of our own. */
 void plain_print_line(struct plain_print *, const char *line);
 /* Forgets what was printed: the next view is printed whole. */

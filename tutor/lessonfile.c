@@ -1,0 +1,175 @@
+/* lessonfile.c: the lesson that a word names. See lessonfile.h. */
+#include "tutor/lessonfile.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/sha256.h"
+#include "engine/view.h"
+#include "tutor/commands.h"
+#include "tutor/paths.h"
+
+/* --- a file ------------------------------------------------------------------------------------------------------- */
+
+static bool hash_file(const char *path, char hex[SHA256_HEX], char *error, size_t size)
+{
+    struct sha256 hash;
+    uint8_t digest[SHA256_BYTES];
+    char chunk[16384];
+    size_t got;
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        snprintf(error, size, "cannot open lesson '%.300s': %s", path, strerror(errno));
+        return false;
+    }
+    sha256_begin(&hash);
+    errno = 0;
+    while ((got = fread(chunk, 1, sizeof chunk, file)) > 0)
+        sha256_add(&hash, chunk, got);
+    sha256_end(&hash, digest);
+    sha256_hex(digest, hex);
+    bool ok = !ferror(file);
+    if (!ok)
+        snprintf(error, size, "cannot read lesson '%.300s': %s", path, strerror(errno));
+    fclose(file);
+    return ok;
+}
+
+/* Where the document of this checksum is kept; false when there is no place. */
+static bool kept_at(const char *sha256, char *out, size_t size)
+{
+    char folder[PATH_MAX], name[SHA256_HEX + 8];
+    snprintf(name, sizeof name, "%s.json", sha256);
+    if (!paths_cache(folder, sizeof folder))
+        return false;
+    paths_join(folder, name, out, size);
+    return true;
+}
+
+/* Written beside and renamed, so that two tutors never see half of it. */
+static void keep(const json_t *document, const char *path)
+{
+    char new[PATH_MAX + 16];
+    snprintf(new, sizeof new, "%s.%ld", path, (long)getpid());
+    if (json_dump_file(document, new, JSON_COMPACT) != 0 || rename(new, path) != 0)
+        unlink(new);
+}
+
+/* "path:line: text" of the first finding. */
+static void say_finding(const json_t *message, const char *path, char *error, size_t size)
+{
+    const json_t *finding = json_array_get(json_object_get(message, "findings"), 0);
+    if (!finding)
+        finding = message;
+    int line = (int)json_integer_value(json_object_get(finding, "line"));
+    const char *text = view_text(finding, "text", "the lab could not read it"), *where = view_text(finding, "path", path);
+    if (line > 0)
+        snprintf(error, size, "%.300s:%d: %.600s", where, line, text);
+    else
+        snprintf(error, size, "cannot use lesson '%.300s': %.600s", path, text);
+}
+
+static struct document *make_document(const struct options *options, const char *path, const char *kept, char *error,
+                                      size_t size)
+{
+    char real[PATH_MAX], why[256];
+    struct actors *actors = actors_open(options, NULL, error, size);
+    json_t *request = json_pack("{s:s, s:s}", "type", "document", "path", realpath(path, real) ? real : path);
+    json_t *message = actors ? actors_request(actors, request, real, error, size) : NULL;
+    json_t *json = json_object_get(message, "document");
+    struct document *document = NULL;
+    if (json_is_object(json)) {
+        document = document_new(json, why, sizeof why);
+        if (!document)
+            snprintf(error, size, "cannot use lesson '%.300s': %s", path, why);
+        else if (*kept)
+            keep(json, kept);
+    } else if (message)
+        say_finding(message, path, error, size);
+    json_decref(message);
+    json_decref(request);
+    actors_close(actors);
+    return document;
+}
+
+static bool open_file(struct lessonfile *lesson, const struct options *options, const char *path, char *error, size_t size)
+{
+    char sha256[SHA256_HEX], kept[PATH_MAX] = "", why[512];
+    if (!hash_file(path, sha256, error, size))
+        return false;
+    if (kept_at(sha256, kept, sizeof kept) && access(kept, R_OK) == 0)
+        lesson->own = catalog_read(kept, why, sizeof why);
+    if (!lesson->own)
+        lesson->own = make_document(options, path, kept, error, size);
+    lesson->document = lesson->own;
+    lesson->path = strdup(path);
+    return lesson->own != NULL;
+}
+
+/* --- an id -------------------------------------------------------------------------------------------------------- */
+
+static bool unknown(const struct catalog *catalog, const char *id, char *error, size_t size)
+{
+    const char *names[256];
+    size_t count = 0;
+    const char *nearest = catalog_nearest(catalog, id);
+    for (const struct cli *cli = cli_table; cli->name && count < 256; cli++)
+        names[count++] = cli->name;
+    if (!nearest)
+        nearest = schema_nearest(id, names, count);
+    if (nearest)
+        snprintf(error, size, "no lesson '%.80s', did you mean '%s'?", id, nearest);
+    else
+        snprintf(error, size, "no lesson '%.80s', 'saffron list' shows those that there are", id);
+    return false;
+}
+
+static bool known_step(struct lessonfile *lesson, char *error, size_t size)
+{
+    const char *names[256];
+    size_t count = (size_t)document_step_count(lesson->document);
+    if (!*lesson->step || document_find(lesson->document, lesson->step) >= 0)
+        return true;
+    for (size_t i = 0; i < count && i < 256; i++)
+        names[i] = document_step(lesson->document, (int)i)->id;
+    const char *nearest = schema_nearest(lesson->step, names, count < 256 ? count : 256);
+    snprintf(error, size, "lesson '%.80s' has no step '%s'%s%s%s", document_id(lesson->document), lesson->step,
+             nearest ? ", did you mean '" : ", 'saffron list --json' names them", nearest ? nearest : "",
+             nearest ? "'?" : "");
+    return false;
+}
+
+bool lessonfile_open(struct lessonfile *lesson, const struct options *options, const struct catalog *catalog,
+                     const char *word, bool step, char *error, size_t size)
+{
+    char name[PATH_MAX];
+    const char *colon = step ? strrchr(word, ':') : NULL;
+    *lesson = (struct lessonfile){ .document = NULL };
+    snprintf(name, sizeof name, "%.*s", colon ? (int)(colon - word) : (int)strlen(word), word);
+    snprintf(lesson->step, sizeof lesson->step, "%s", colon ? colon + 1 : "");
+    int index = paths_is_file(name) ? -1 : catalog_find(catalog, name);
+    if (paths_is_file(name)) {
+        if (!open_file(lesson, options, name, error, size))
+            return lessonfile_close(lesson), false;
+    } else if (index < 0)
+        return unknown(catalog, name, error, size);
+    else {
+        lesson->document = catalog_document(catalog, index);
+        lesson->path = strdup(catalog_path(catalog, index));
+    }
+    if (known_step(lesson, error, size))
+        return true;
+    lessonfile_close(lesson);
+    return false;
+}
+
+void lessonfile_close(struct lessonfile *lesson)
+{
+    document_free(lesson->own);
+    free(lesson->path);
+    *lesson = (struct lessonfile){ .document = NULL };
+}
