@@ -15,6 +15,7 @@ struct plain_print {
     bool        begun;
 };
 
+/* Prints what is new in the view. */
 void plain_print_view(struct plain_print *, const json_t *view);
 /* Blocks as they are, news or not; `timed`: their numbers are timings. */
 void plain_print_blocks(struct plain_print *, const json_t *blocks, bool timed);
