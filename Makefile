@@ -131,7 +131,8 @@ tsan:
 
 bench: all $(BENCH)
 	@for b in $(BENCH) $(wildcard tests/bench_*.sh); do \
-	    case $$b in *.sh) SAFFRON=$(abspath $(B))/saffron sh $$b ;; *) $$b ;; esac || exit 1; done
+	    echo "== $${b##*/}"; export SAFFRON=$(abspath $(B))/saffron; \
+	    case $$b in *.sh) sh $$b ;; *) $$b ;; esac || exit 1; done
 
 # Each driver with libFuzzer, from its replay corpus; new inputs stay in the build folder.
 FUZZ_SECONDS ?= 60
