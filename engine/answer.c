@@ -13,7 +13,9 @@
 
 /* --- units ----------------------------------------------------------------------------------------------------- */
 
-enum family { FAMILY_BYTES, FAMILY_BITS, FAMILY_SECONDS, FAMILY_SHARE, FAMILY_TIMES, FAMILY_DB, FAMILY_GRAM, FAMILY_COUNT };
+enum family {
+    FAMILY_BYTES, FAMILY_BITS, FAMILY_SECONDS, FAMILY_SHARE, FAMILY_TIMES, FAMILY_DB, FAMILY_GRAM, FAMILY_COUNT
+};
 
 static const struct unit {
     const char *name;
@@ -66,9 +68,10 @@ static const char *plain_digits(const char *text, char *out, size_t size)
                 return NULL;
             continue;
         }
-        bool exponent = (*p == 'e' || *p == 'E') && used > 0
-                     && (isdigit((unsigned char)p[1]) || ((p[1] == '-' || p[1] == '+') && isdigit((unsigned char)p[2])));
-        bool sign = (*p == '-' || *p == '+') && (used == 0 || out[used - 1] == 'e' || out[used - 1] == 'E' || out[used - 1] == '^');
+        bool exponent = (*p == 'e' || *p == 'E') && used > 0 &&
+            (isdigit((unsigned char)p[1]) || ((p[1] == '-' || p[1] == '+') && isdigit((unsigned char)p[2])));
+        bool sign = (*p == '-' || *p == '+') &&
+            (used == 0 || out[used - 1] == 'e' || out[used - 1] == 'E' || out[used - 1] == '^');
         if (!isdigit((unsigned char)*p) && *p != '.' && *p != '^' && !exponent && !sign)
             break;
         out[used++] = *p;
@@ -127,8 +130,10 @@ bool answer_read_number(const char *text, const char *unit, double *value, char 
     }
     const struct unit *from = find_unit(typed_unit), *to = unit ? find_unit(unit) : NULL;
     bool multiplier = from && from->family == FAMILY_COUNT;
-    if (!from || (to && !multiplier && from->family != to->family) || (multiplier && to && to->family != FAMILY_COUNT)) {
-        snprintf(echo, size, "cannot use '%.20s' here: the answer is in %s", typed_unit, unit && *unit ? unit : "plain numbers");
+    if (!from || (to && !multiplier && from->family != to->family) ||
+        (multiplier && to && to->family != FAMILY_COUNT)) {
+        snprintf(echo, size, "cannot use '%.20s' here: the answer is in %s", typed_unit,
+                 unit && *unit ? unit : "plain numbers");
         return false;
     }
     *value = typed * from->factor / (to ? to->factor : 1);
@@ -187,9 +192,15 @@ void answer_rule_text(const struct step *s, char *out, size_t size)
         return;
     switch (rule_of(s->rule, &amount)) {
     case RULE_EXACT:   snprintf(out, size, "right if exact"); break;
-    case RULE_TICK:    snprintf(out, size, "right on the same mark, %s %s wide", view_format(amount, number, sizeof number), unit); break;
-    case RULE_PERCENT: snprintf(out, size, "right within %s %% of it", view_format(amount, number, sizeof number)); break;
-    case RULE_FACTOR:  snprintf(out, size, "right within a factor of %s", view_format(amount, number, sizeof number)); break;
+    case RULE_TICK:
+        snprintf(out, size, "right on the same mark, %s %s wide", view_format(amount, number, sizeof number), unit);
+        break;
+    case RULE_PERCENT:
+        snprintf(out, size, "right within %s %% of it", view_format(amount, number, sizeof number));
+        break;
+    case RULE_FACTOR:
+        snprintf(out, size, "right within a factor of %s", view_format(amount, number, sizeof number));
+        break;
     case RULE_POINTS:
         snprintf(out, size, "right within %s %s", view_format(amount, number, sizeof number),
                  strcmp(unit, "%") == 0 ? "points" : unit);
@@ -297,7 +308,7 @@ void answer_shuffle(unsigned long long seed, int n, int *order)
     for (int i = 0; i < n; i++)
         order[i] = i;
     for (int i = n - 1; i > 0; i--) {
-        /* splitmix64 (Steele, Lea and Flood 2014): a permutation only has to be fair enough, and the same everywhere. */
+        /* splitmix64 (Steele, Lea and Flood 2014): a permutation need only be fair, and the same everywhere. */
         uint64_t z = (state += 0x9e3779b97f4a7c15u);
         z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
         z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;

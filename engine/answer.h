@@ -9,8 +9,8 @@
 
 #include "engine/document.h"
 
-/* Reads "18", "18 bytes", "4.5 bpw", "2^-7", "1.2e-3", "1,000", "32 GiB", "3,4" is refused. `unit` is what the step asks in:
- * a typed unit of the same family is converted (GiB to KiB, MB to bytes, ms to s); another family is refused.
+/* Reads "18", "18 bytes", "4.5 bpw", "2^-7", "1.2e-3", "1,000", "32 GiB", "3,4" is refused. `unit` is what the step
+ * asks in: a typed unit of the same family is converted (GiB to KiB, MB to bytes, ms to s); another family is refused.
  * On success writes the value in `unit`, and `echo` as it was understood ("32 GiB = 33,554,432 KiB").
  * On failure writes one line to `echo` that says what would be understood. */
 bool answer_read_number(const char *text, const char *unit, double *value, char *echo, size_t size);

@@ -24,7 +24,8 @@ enum { MOST_STEPS = 128, MOST_BLOCKS = 64 };
 #define NUM(n, h)        { .name = n, .type = FIELD_NUMBER, .help = h }
 #define NEED_NUM(n, h)   { .name = n, .type = FIELD_NUMBER, .flags = FIELD_REQUIRED, .help = h }
 #define BLOCKS(n, h)     { .name = n, .type = FIELD_BLOCK, .flags = FIELD_LIST, .most = MOST_BLOCKS, .help = h }
-#define NEED_ID          { .name = "id", .type = FIELD_ID, .flags = FIELD_REQUIRED, .help = "stable: progress hangs on it" }
+#define NEED_ID \
+    { .name = "id", .type = FIELD_ID, .flags = FIELD_REQUIRED, .help = "stable: progress hangs on it" }
 #define SCALE            { .name = "scale", .type = FIELD_ENUM, .names = "linear|log", .help = "of the axis" }
 #define END              { .name = NULL }
 

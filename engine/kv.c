@@ -120,7 +120,8 @@ json_t *kv_window_terms(const struct modelconfig *config, const struct kv_questi
 /* Channels of the convolution: queries and keys as wide as the key heads, values as wide as theirs. */
 static uint64_t conv_channels(const struct modelconfig *config)
 {
-    return 2 * config->linear.key_heads * config->linear.key_dim + config->linear.value_heads * config->linear.value_dim;
+    return 2 * config->linear.key_heads * config->linear.key_dim +
+        config->linear.value_heads * config->linear.value_dim;
 }
 
 static uint64_t conv_bytes(const struct modelconfig *config)

@@ -14,6 +14,7 @@ struct line {
     size_t size, cursor;             /* bytes */
 };
 
+/* An empty line; a line that holds `text`, cut to what fits, with the cursor at its end. */
 void line_clear(struct line *);
 void line_set(struct line *, const char *text);
 

@@ -213,7 +213,8 @@ static void refuse_unknown_designs(struct reader *reader)
 {
     static const char *const key[] = {
         "num_kv_shared_layers", "layers_block_type", "hybrid_override_pattern", "mamba_d_state", "attn_layer_period",
-        "attention_chunk_size", "num_global_key_value_heads", "global_head_dim", "multi_query", "cross_attention_layers",
+        "attention_chunk_size", "num_global_key_value_heads", "global_head_dim", "multi_query",
+        "cross_attention_layers",
         "linear_attn_config", "attn_type_list", "layer_group_size", "compress_ratios", "index_topk",
     };
 
@@ -302,7 +303,8 @@ static char *read_all(struct reader *reader, int fd, size_t *bytes)
     ssize_t got = 1;
 
     if (fstat(fd, &info) < 0 || !S_ISREG(info.st_mode)) {
-        fail(reader, "%s", S_ISDIR(info.st_mode) ? "it is a folder; name the config.json in it" : "it is not a plain file");
+        fail(reader, "%s",
+             S_ISDIR(info.st_mode) ? "it is a folder; name the config.json in it" : "it is not a plain file");
         return NULL;
     }
     if (info.st_size > MODELCONFIG_BYTES) {

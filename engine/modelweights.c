@@ -67,7 +67,8 @@ static void add_linear_attention(struct modelweights *weights, const struct mode
     add(weights, "out_proj", WEIGHT_LINEAR, values * hidden, layers);
     add(weights, "in_proj_a and in_proj_b", WEIGHT_KEPT, 2 * hidden * config->linear.value_heads, layers);
     add(weights, "conv1d", WEIGHT_KEPT, channels * config->linear.conv_kernel, layers);
-    add(weights, "A_log, dt_bias, norm", WEIGHT_KEPT, 2 * config->linear.value_heads + config->linear.value_dim, layers);
+    add(weights, "A_log, dt_bias, norm", WEIGHT_KEPT, 2 * config->linear.value_heads + config->linear.value_dim,
+        layers);
 }
 
 bool modelweights_count(const struct modelconfig *config, struct modelweights *weights, char *error, size_t size)

@@ -34,11 +34,11 @@ struct modelweights {
 bool modelweights_count(const struct modelconfig *config, struct modelweights *weights, char *error, size_t size);
 
 /* Bits a linear weight takes, scales included: "bf16" 16; "fp8" 8 and a BF16 scale for each scale_block weights (128 x
- * 128 when the config states none); "int8" 8 and a scale a row, not counted; "int4" 4.125, a 16-bit scale a group of 128.
- * 0 for another name. */
+ * 128 when the config states none); "int8" 8 and a scale a row, not counted; "int4" 4.125, a 16-bit scale a group of
+ * 128. 0 for another name. */
 double modelweights_bits(const struct modelconfig *config, const char *format);
 
-/* Bytes that one decoded token reads: linear_bits for linear weights, head_bits for the LM head, 16 for what is kept. */
+/* Bytes that one decoded token reads: linear_bits for linear weights, head_bits for the LM head, 16 for the rest. */
 double modelweights_streamed(const struct modelweights *weights, double linear_bits, double head_bits);
 
 /* Terms of that sum for a formula view, in GB (10^9). A new reference. */

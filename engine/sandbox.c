@@ -89,7 +89,9 @@ static void restrict_files(const char *const *readable, size_t count, char *said
         snprintf(said, size, "off: %s", errno == EOPNOTSUPP ? "not enabled in this kernel" : "the kernel lacks it");
         return;
     }
-    struct ruleset_attr attr = { .fs = rights_of(version), .net = version >= 4 ? 3 : 0, .scoped = version >= 6 ? 3 : 0 };
+    struct ruleset_attr attr = { .fs = rights_of(version),
+                                 .net = version >= 4 ? 3 : 0,
+                                 .scoped = version >= 6 ? 3 : 0 };
     size_t bytes = version >= 6 ? sizeof attr : version >= 4 ? 2 * sizeof(uint64_t) : sizeof(uint64_t);
     int ruleset = (int)syscall(CALL_CREATE_RULESET, &attr, bytes, 0);
     if (ruleset < 0) {
@@ -255,7 +257,7 @@ static void restrict_system(const char *const *readable, size_t count, struct sa
 
 #endif
 
-/* --- limits -------------------------------------------------------------------------------------------------------- */
+/* --- limits ------------------------------------------------------------------------------------------------------- */
 
 /* Half the machine's memory, at least 1 GiB: the memory lesson needs matrices larger than the largest caches. */
 static rlim_t memory_limit(void)

@@ -20,7 +20,9 @@ enum { LARGEST_STORED_RESULT = 64 << 10, LOSSES_TO_SKIP = 2 };
 static json_t *confidence_json(int confidence)
 {
     static const int percent[] = { 0, 50, 75, 95 };
-    return confidence == SURE_NONE ? json_null() : confidence == SURE_GUESS ? json_string("guess") : json_integer(percent[confidence]);
+    if (confidence == SURE_NONE)
+        return json_null();
+    return confidence == SURE_GUESS ? json_string("guess") : json_integer(percent[confidence]);
 }
 
 const struct step *session_here(const struct session *s)
@@ -114,9 +116,9 @@ int session_next_open(const struct session *s)
 
 static json_t *state_json(const struct step_state *state)
 {
-    return json_pack("{s:O?, s:O?, s:O?, s:O?, s:O?, s:i, s:i, s:b, s:b}", "guess", state->guess, "answer", state->answer,
-                     "result", state->result, "review", state->review, "draft", state->draft, "hints", state->hints,
-                     "attempt", state->attempt, "seen", state->seen, "skipped", state->skipped);
+    return json_pack("{s:O?, s:O?, s:O?, s:O?, s:O?, s:i, s:i, s:b, s:b}", "guess", state->guess, "answer",
+                     state->answer, "result", state->result, "review", state->review, "draft", state->draft, "hints",
+                     state->hints, "attempt", state->attempt, "seen", state->seen, "skipped", state->skipped);
 }
 
 json_t *session_durable(const struct session *s)
@@ -138,7 +140,8 @@ static long post(struct session *s, struct outbox *out, const char *kind, json_t
             continue;
         const struct step *step = session_here(s);
         p->id = s->next_id++;
-        p->record = json_pack("{s:s, s:s, s:i, s:o}", "kind", kind, "step", step->id, "rev", step->rev, "payload", payload);
+        p->record =
+            json_pack("{s:s, s:s, s:i, s:o}", "kind", kind, "step", step->id, "rev", step->rev, "payload", payload);
         out->record = json_incref(p->record);
         out->record_id = p->id;
         return p->id;
@@ -387,7 +390,8 @@ static bool read_guess(struct session *s)
     } else if (step->answer == ANSWER_CHOICE) {
         int picked = s->line.size > 0 ? find_option(s, s->line.text) : s->focus;
         if (picked < 0) {
-            snprintf(s->echo, sizeof s->echo, "there is no option '%.40s': type 1 to %d, or its id", s->line.text, option_count(s));
+            snprintf(s->echo, sizeof s->echo, "there is no option '%.40s': type 1 to %d, or its id", s->line.text,
+                     option_count(s));
             return false;
         }
         s->focus = picked;
@@ -411,8 +415,9 @@ static bool read_guess(struct session *s)
 static unsigned commit_failed(struct session *s, const char *why)
 {
     snprintf(s->message, sizeof s->message, "not saved: %s; Enter tries again, k goes on unsaved", why);
-    s->phase = session_here(s)->kind == STEP_PREDICT && !json_is_null(json_object_get(s->guess, "value")) ? PHASE_SURE
-                                                                                                          : PHASE_ANSWER;
+    s->phase = session_here(s)->kind == STEP_PREDICT && !json_is_null(json_object_get(s->guess, "value"))
+        ? PHASE_SURE
+        : PHASE_ANSWER;
     s->offered = true;
     s->commit_id = 0;
     return FX_DRAW;
@@ -500,7 +505,8 @@ static unsigned commit_answer(struct session *s, struct outbox *out)
 static json_t *result_payload(const struct session *s, const json_t *outcome)
 {
     const struct step *step = session_here(s);
-    const json_t *stored = s->guess ? s->guess : session_state_here(s)->guess, *answer = json_object_get(outcome, "answer");
+    const json_t *stored = s->guess ? s->guess : session_state_here(s)->guess;
+    const json_t *answer = json_object_get(outcome, "answer");
     json_t *guess = json_object_get(stored, "value"), *confidence = json_object_get(stored, "confidence");
     json_t *payload = json_object(), *kept = json_deep_copy(outcome), *card = json_object_get(step->json, "card");
     bool scored = guess && !json_is_null(guess), hit = answer_hit(step, guess, answer);
@@ -1018,7 +1024,8 @@ static unsigned do_dive(struct session *s)
     json_array_foreach((json_t *)(uintptr_t)dives, i, dive)
         if (wanted && json_equal(json_object_get(dive, "id"), wanted)) {
             json_t *blocks = json_deep_copy(json_object_get(dive, "body"));
-            json_array_insert_new(blocks, 0, json_pack("{s:s, s:s}", "view", "heading", "text", view_text(dive, "title", "")));
+            json_array_insert_new(blocks, 0,
+                                  json_pack("{s:s, s:s}", "view", "heading", "text", view_text(dive, "title", "")));
             replace(&s->overlay, blocks);
             return FX_DRAW;
         }
@@ -1095,7 +1102,8 @@ static bool starts_text(const struct session *s, uint32_t key)
         return key >= ' ' && key < KEY_CODE_ENTER;
     if (session_here(s)->kind == STEP_RECALL)
         return false;
-    return (key >= '0' && key <= '9') || key == '.' || key == '+' || (key == '-' && session_here(s)->answer != ANSWER_NONE);
+    return (key >= '0' && key <= '9') || key == '.' || key == '+' ||
+        (key == '-' && session_here(s)->answer != ANSWER_NONE);
 }
 
 static void refresh_echo(struct session *s)
@@ -1190,7 +1198,7 @@ static unsigned text_event(struct session *s, const char *text, struct outbox *o
     return FX_DRAW;
 }
 
-/* --- the door ------------------------------------------------------------------------------------------------------ */
+/* --- the door ----------------------------------------------------------------------------------------------------- */
 
 static unsigned feed(struct session *s, const struct event *e, struct outbox *out)
 {

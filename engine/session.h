@@ -11,8 +11,9 @@
 
 struct session;
 
-/* `document` must outlive the session. Records and requests are numbered from `first_id` on (at least 1). `learner_seed`: --seed or the learner's own; a step's seed is the first 8 bytes
- * of SHA-256(learner_seed, lesson, step, attempt), joined by newlines. */
+/* `document` must outlive the session. Records and requests are numbered from `first_id` on (at least 1).
+ * `learner_seed`: --seed or the learner's own; a step's seed is the first 8 bytes of SHA-256(learner_seed, lesson,
+ * step, attempt), joined by newlines. */
 struct session *session_new(const struct document *document, const char *learner_seed, long first_id);
 void            session_free(struct session *);
 

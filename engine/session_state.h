@@ -1,5 +1,5 @@
 /* session_state.h: what session.c and session_view.c share: the state of a session.
- * Durable state is the fold of acknowledged records (apply in session.c); everything else is gone when the tutor ends. */
+ * Durable state is the fold of acknowledged records (apply in session.c); the rest is gone when the tutor ends. */
 #ifndef ENGINE_SESSION_STATE_H
 #define ENGINE_SESSION_STATE_H
 

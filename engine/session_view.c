@@ -32,7 +32,7 @@ static json_t *note(const char *title, const char *text)
     return json_pack("{s:s, s:s, s:s}", "view", "note", "title", title, "text", text);
 }
 
-/* --- the outcome beside the guess ---------------------------------------------------------------------------------- */
+/* --- the outcome beside the guess --------------------------------------------------------------------------------- */
 
 static const json_t *guess_of(const struct session *s)
 {
@@ -43,7 +43,8 @@ static const json_t *guess_of(const struct session *s)
 static void axis_around(const struct step *step, double guess, double outcome, double *from, double *to)
 {
     bool log_scale = strcmp(view_text(step->rule, "scale", "linear"), "log") == 0;
-    double low = fmin(isfinite(guess) ? guess : outcome, outcome), high = fmax(isfinite(guess) ? guess : outcome, outcome);
+    double low = fmin(isfinite(guess) ? guess : outcome, outcome);
+    double high = fmax(isfinite(guess) ? guess : outcome, outcome);
     *from = view_number(step->rule, "from", NAN);
     *to = view_number(step->rule, "to", NAN);
     if (log_scale && low > 0) {
@@ -83,7 +84,8 @@ static void add_axis(const struct session *s, json_t *body, const json_t *guess,
         add(marks, mark(value, label, "guess"));
     }
     bool cited = json_object_get(step->json, "source") != NULL;
-    snprintf(label, sizeof label, "%s %s", cited ? "cited" : "computed", view_format_unit(outcome, unit, number, sizeof number));
+    snprintf(label, sizeof label, "%s %s", cited ? "cited" : "computed",
+             view_format_unit(outcome, unit, number, sizeof number));
     add(marks, mark(outcome, label, "outcome"));
     add(body, json_pack("{s:s, s:f, s:f, s:s, s:s, s:o}", "view", "grid", "from", from, "to", to, "scale",
                         view_text(step->rule, "scale", "linear"), "unit", unit, "marks", marks));
@@ -107,7 +109,8 @@ static void add_choice(const struct session *s, json_t *body, const json_t *gues
     for (int i = 0; i < (int)json_array_size(options) && i < MOST_OPTIONS; i++) {
         const json_t *id = json_object_get(json_array_get(options, (size_t)s->order[i]), "id");
         bool right = json_equal(id, answer), yours = guess && json_equal(id, guess);
-        add(list, option_json(step, json_string_value(id), right ? "right" : yours ? "wrong" : NULL, yours ? "you" : NULL));
+        add(list, option_json(step, json_string_value(id), right ? "right" : yours ? "wrong" : NULL,
+                              yours ? "you" : NULL));
     }
     add(body, json_pack("{s:s, s:o}", "view", "choices", "options", list));
 }
@@ -120,10 +123,12 @@ static void add_order(const struct session *s, json_t *body, const json_t *guess
     json_t *id;
     json_array_foreach((json_t *)(uintptr_t)answer, i, id) {
         const json_t *yours = json_array_get(guess, i);
-        add(rows, json_pack("[i, s, s]", (int)i + 1, yours ? answer_option_text(step, json_string_value(yours)) : "no idea",
-                            answer_option_text(step, json_string_value(id) ? json_string_value(id) : "")));
+        add(rows,
+            json_pack("[i, s, s]", (int)i + 1, yours ? answer_option_text(step, json_string_value(yours)) : "no idea",
+                      answer_option_text(step, json_string_value(id) ? json_string_value(id) : "")));
     }
-    add(body, json_pack("{s:s, s:[s, s, s], s:o}", "view", "table", "columns", "place", "you", "computed", "rows", rows));
+    add(body,
+        json_pack("{s:s, s:[s, s, s], s:o}", "view", "table", "columns", "place", "you", "computed", "rows", rows));
 }
 
 static void add_comparison(const struct session *s, json_t *body)
@@ -147,7 +152,7 @@ static void add_comparison(const struct session *s, json_t *body)
         add(body, prose(words));
 }
 
-/* --- the body ------------------------------------------------------------------------------------------------------ */
+/* --- the body ----------------------------------------------------------------------------------------------------- */
 
 static void add_hints(const struct session *s, json_t *body)
 {
@@ -176,8 +181,10 @@ static void add_question(const struct session *s, json_t *body)
 
 static void add_cells(const struct session *s, json_t *list, bool committed)
 {
-    const json_t *json = session_here(s)->json, *columns = json_object_get(json, "columns"), *rows = json_object_get(json, "rows");
-    const json_t *kept = json_object_get(session_state_here(s)->answer ? session_state_here(s)->answer : s->guess, "cells");
+    const json_t *json = session_here(s)->json, *columns = json_object_get(json, "columns");
+    const json_t *rows = json_object_get(json, "rows");
+    const json_t *answer = session_state_here(s)->answer;
+    const json_t *kept = json_object_get(answer ? answer : s->guess, "cells");
     size_t width = json_array_size(columns);
     json_t *out = json_array();
     for (size_t r = 0; r < json_array_size(rows); r++) {
@@ -223,7 +230,8 @@ static void add_revealed(const struct session *s, json_t *body)
     case STEP_FILL: {
         const json_t *answer = state->answer ? state->answer : s->guess;
         add_cells(s, body, true);
-        snprintf(text, sizeof text, "%d of %d cells are right.", (int)json_integer_value(json_object_get(answer, "right")),
+        snprintf(text, sizeof text, "%d of %d cells are right.",
+                 (int)json_integer_value(json_object_get(answer, "right")),
                  (int)json_integer_value(json_object_get(answer, "of")));
         add(body, prose(text));
         add_all(body, json_object_get(step->json, "body"));
@@ -301,7 +309,7 @@ static json_t *body(const struct session *s)
     return list;
 }
 
-/* --- the dock ------------------------------------------------------------------------------------------------------ */
+/* --- the dock ----------------------------------------------------------------------------------------------------- */
 
 static json_t *options(const struct session *s)
 {
@@ -320,8 +328,8 @@ static json_t *options(const struct session *s)
 
 static json_t *input(const struct session *s, const char *label, const char *hint, bool multiline)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:b, s:s, s:s}", "view", "input", "label", label, "text", s->line.text, "echo",
-                     s->echo, "cursor", (json_int_t)s->line.cursor, "multiline", multiline, "unit",
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:b, s:s, s:s}", "view", "input", "label", label, "text", s->line.text,
+                     "echo", s->echo, "cursor", (json_int_t)s->line.cursor, "multiline", multiline, "unit",
                      view_text(session_here(s)->rule, "unit", ""), "hint", hint);
 }
 
@@ -341,12 +349,16 @@ static void dock_answer(const struct session *s, json_t *dock)
         add(dock, json_pack("{s:s, s:o}", "view", "choices", "options", options(s)));
         break;
     case ANSWER_ORDER:
-        add(dock, json_pack("{s:s, s:o, s:s}", "view", "ranking", "options", options(s), "first", view_text(step->rule, "first", "")));
+        add(dock,
+            json_pack("{s:s, s:o, s:s}", "view", "ranking", "options", options(s), "first",
+                      view_text(step->rule, "first", "")));
         break;
     case ANSWER_PLACE:
-        add(dock, json_pack("{s:s, s:f, s:f, s:s, s:s, s:f, s:s, s:s}", "view", "place", "from", view_number(step->rule, "from", 0),
-                            "to", view_number(step->rule, "to", 1), "scale", view_text(step->rule, "scale", "linear"), "unit",
-                            view_text(step->rule, "unit", ""), "at", s->place, "text", s->line.text, "label", "your guess"));
+        add(dock,
+            json_pack("{s:s, s:f, s:f, s:s, s:s, s:f, s:s, s:s}", "view", "place", "from",
+                      view_number(step->rule, "from", 0), "to", view_number(step->rule, "to", 1), "scale",
+                      view_text(step->rule, "scale", "linear"), "unit", view_text(step->rule, "unit", ""), "at",
+                      s->place, "text", s->line.text, "label", "your guess"));
         break;
     case ANSWER_NUMBER:
         add(dock, input(s, "your guess", rule, false));
@@ -411,7 +423,7 @@ static json_t *dock(const struct session *s)
     return list;
 }
 
-/* --- header, status, footer ---------------------------------------------------------------------------------------- */
+/* --- header, status, footer --------------------------------------------------------------------------------------- */
 
 /* "the catch · step 4 of 6": parts are counted among those of the same path, core or not. */
 static void where(const struct session *s, char *out, size_t size)
@@ -429,7 +441,8 @@ static void where(const struct session *s, char *out, size_t size)
             count++;
             number += i <= part;
         }
-    snprintf(out, size, "%s · %s %d of %d", document_part_title(s->document, part), core ? "step" : "part two,", number, count);
+    snprintf(out, size, "%s · %s %d of %d", document_part_title(s->document, part), core ? "step" : "part two,", number,
+             count);
 }
 
 static void status(const struct session *s, char *out, size_t size)
@@ -463,8 +476,9 @@ static void key(json_t *keys, enum command command, const char *name)
 {
     char text[32];
     const struct command_info *info = &command_table[command];
-    add(keys, json_pack("{s:s, s:s, s:s}", "key", command_key_name(info->key, text, sizeof text), "name", name ? name : info->name,
-                        "help", info->help));
+    add(keys,
+        json_pack("{s:s, s:s, s:s}", "key", command_key_name(info->key, text, sizeof text), "name",
+                  name ? name : info->name, "help", info->help));
 }
 
 static void plain_key(json_t *keys, const char *name, const char *does)
@@ -499,7 +513,8 @@ static void answer_keys(const struct session *s, json_t *keys)
     }
     if (step->answer == ANSWER_NUMBER || step->answer == ANSWER_PLACE)
         plain_key(keys, "0-9", "type a number");
-    key(keys, COMMAND_NEXT, step->kind == STEP_FILL ? "check" : step->kind == STEP_EXPLAIN ? "compare with ours" : "then how sure");
+    key(keys, COMMAND_NEXT,
+        step->kind == STEP_FILL ? "check" : step->kind == STEP_EXPLAIN ? "compare with ours" : "then how sure");
     if (json_array_size(json_object_get(step->json, "hints")) > (size_t)s->hints)
         key(keys, COMMAND_HINT, "hint");
     if (step->kind == STEP_PREDICT)
@@ -568,8 +583,9 @@ json_t *session_view(const struct session *s)
     char place[160], line[256];
     where(s, place, sizeof place);
     status(s, line, sizeof line);
-    json_t *view = json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:o}", "title", document_title(s->document), "where", place, "body",
-                             body(s), "dock", dock(s), "status", line, "message", s->message, "keys", keys(s));
+    json_t *view =
+        json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:o}", "title", document_title(s->document), "where", place, "body",
+                  body(s), "dock", dock(s), "status", line, "message", s->message, "keys", keys(s));
     json_object_set_new(view, "step", json_string(s->phase == PHASE_FINISHED ? "" : session_here(s)->id));
     if (view && s->overlay)
         json_object_set(view, "overlay", s->overlay);

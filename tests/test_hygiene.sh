@@ -55,7 +55,7 @@ check()
     if [ -z "$found" ]; then
         echo "ok $1"
     else
-        printf '%s\n' "$found" | head -n 20 | sed "s|^|not ok $1: |"
+        printf '%s\n' "$found" | head -n 40 | sed "s|^|not ok $1: |"
     fi
     rm -rf "$work/tree"
     mkdir -p "$work/tree/kernels" "$work/tree/engine" "$work/tree/db" "$work/tree/tutor" "$work/tree/tests"
