@@ -232,10 +232,10 @@ int axis_mark_labels(const struct axis *axis, int x, const json_t *marks, const 
     json_t *mark;
     json_array_foreach(marks, i, mark) {
         int column = axis_column(axis, view_number(mark, "at", NAN));
-        if (column < 0 || count == most)
-            continue;
-        struct label *label = &labels[count++];
-        *label = (struct label){ .column = x + column, .style = mark_style(view_text(mark, "role", "plain")) };
+        if (count == most)
+            break;
+        struct label *label = &labels[count++]; /* what is nowhere is told at the left */
+        *label = (struct label){ .column = x + (column > 0 ? column : 0), .style = mark_style(view_text(mark, "role", "plain")) };
         mark_text(mark, unit, label->text, sizeof label->text);
     }
     if (count > 1)

@@ -120,7 +120,7 @@ static struct layout layout_of(const json_t *view, int width, int height)
 
 static struct pen line_pen(struct canvas *canvas, const struct layout *l, const struct draw_options *options)
 {
-    return (struct pen){ .canvas = canvas, .x = l->margin, .width = l->width - 2 * l->margin, .bottom = l->height,
+    return (struct pen){ .canvas = canvas, .x = l->margin, .width = l->width - 2 * l->margin, .bottom = l->height, .tight = l->compact,
                          .ascii = options->ascii, .shades = options->shades };
 }
 
@@ -204,10 +204,13 @@ static int clamp(int value, int low, int high)
     return value > high ? high : value < low ? low : value;
 }
 
+enum { FIGURE_WIDEST = 120 };
+
 /* Where the text column and the column beside it stand. */
 struct columns {
     struct pen text, figures;
-    bool wide;
+    bool wide;  /* both columns are in use */
+    bool grows; /* only figures, on a wide screen: they stand in the text's place and fill it */
 };
 
 static struct columns columns_of(const struct pen *line, const struct layout *l, const json_t *blocks)
@@ -217,7 +220,11 @@ static struct columns columns_of(const struct pen *line, const struct layout *l,
     c.text.bottom = c.figures.bottom = l->body_bottom;
     c.text.y = c.figures.y = l->body_top;
     c.text.width = line->width < DRAW_TEXT_WIDTH ? line->width : DRAW_TEXT_WIDTH;
-    c.wide = l->width >= DRAW_WIDE && count_side(blocks, SIDE_FIGURES) > 0;
+    bool roomy = l->width >= DRAW_WIDE && count_side(blocks, SIDE_FIGURES) > 0;
+    c.wide = roomy && count_side(blocks, SIDE_TEXT) > 0;
+    c.grows = roomy && !c.wide;
+    if (c.grows)
+        c.text.width = line->width < FIGURE_WIDEST ? line->width : FIGURE_WIDEST;
     if (c.wide) {
         c.figures.x = l->margin + DRAW_TEXT_WIDTH + DRAW_MARGIN;
         c.figures.width = l->width - l->margin - c.figures.x;
@@ -235,7 +242,9 @@ static int room_for(const json_t *blocks, int rows)
 /* Draws blocks as a scrolling body; returns the line under the text column when nothing is hidden, else the bottom. */
 static int draw_body(struct columns *c, const json_t *blocks, int wanted, struct draw_result *result)
 {
-    int rows = c->text.bottom - c->text.top, focus = -1;
+    int rows = (c->wide ? c->figures.bottom : c->text.bottom) - c->text.top, focus = -1;
+    if (c->grows && c->text.room == 0)
+        c->text.room = room_for(blocks, rows);
     int text = measure_list(&c->text, blocks, c->wide ? SIDE_TEXT : SIDE_ALL, &focus);
     int beside = 0;
 
@@ -265,9 +274,12 @@ static int draw_body(struct columns *c, const json_t *blocks, int wanted, struct
 static struct pen place_dock(struct columns *c, const struct layout *l, const json_t *body, const json_t *dock)
 {
     struct pen pen = c->text;
+    pen.width = pen.width < DRAW_TEXT_WIDTH ? pen.width : DRAW_TEXT_WIDTH;
     int rows = l->body_bottom - l->body_top;
+    if (c->grows)
+        c->text.room = room_for(body, rows / 2);
     int text = measure_list(&c->text, body, c->wide ? SIDE_TEXT : SIDE_ALL, NULL);
-    int height = measure_list(&c->text, dock, SIDE_ALL, NULL);
+    int height = measure_list(&pen, dock, SIDE_ALL, NULL);
     int gap = text > 0 ? 1 : 0, beside = 0;
 
     if (c->wide) {
@@ -277,7 +289,8 @@ static struct pen place_dock(struct columns *c, const struct layout *l, const js
     if (text + gap + height <= rows && beside <= rows) {
         pen.y = l->body_top + text + gap;
         pen.top = pen.y;
-        c->text.bottom = l->body_top + text;
+        if (!c->wide)
+            c->text.bottom = l->body_top + text;
         return pen;
     }
     int least = text < 2 ? text : 2;

@@ -70,7 +70,7 @@ int figure_input(struct pen *pen, const json_t *block)
     const char *text = view_text(block, "text", ""), *label = view_text(block, "label", NULL);
     const char *hint = view_text(block, "hint", NULL), *echo = view_text(block, "echo", NULL);
     double at = view_number(block, "cursor", (double)strlen(text));
-    size_t cursor = at < 0 ? 0 : (size_t)at;
+    size_t cursor = !(at > 0) ? 0 : at > (double)strlen(text) ? strlen(text) : (size_t)at;
 
     if (!view_flag(block, "multiline"))
         return one_line_input(pen, block, cursor);
@@ -133,6 +133,15 @@ static int knob_slider(struct pen *pen, int x, int y, const json_t *knob)
     return x - start;
 }
 
+/* An unfocused number only says between which ends it may stand. */
+static int knob_range(struct pen *pen, int x, int y, const json_t *knob)
+{
+    char from[32], to[32], text[80];
+    snprintf(text, sizeof text, "%s to %s", view_format(view_number(knob, "from", 0), from, sizeof from),
+             view_format(view_number(knob, "to", 1), to, sizeof to));
+    return pen_text(pen, x, y, text, STYLE_AXIS);
+}
+
 /* Draws one knob; returns its cells. */
 static int draw_knob(struct pen *pen, int x, int y, const json_t *knob)
 {
@@ -150,8 +159,8 @@ static int draw_knob(struct pen *pen, int x, int y, const json_t *knob)
         pen_cursor(pen, x, y);
     x += pen_text(pen, x, y, value, focused ? STYLE_FOCUS : STYLE_STRONG);
     x += pen_text(pen, x, y, " ]", STYLE_RULE);
-    if (focused && json_object_get(knob, "from") && json_object_get(knob, "to"))
-        x += 1 + knob_slider(pen, x + 1, y, knob);
+    if (json_object_get(knob, "from") && json_object_get(knob, "to"))
+        x += 1 + (focused ? knob_slider(pen, x + 1, y, knob) : knob_range(pen, x + 1, y, knob));
     return x - start;
 }
 

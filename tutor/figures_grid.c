@@ -89,8 +89,7 @@ static void draw_density(struct pen *pen, const struct axis *axis, int y, const 
     }
     for (int x = 0; x < axis->width; x++)
         if (per[x] > 0)
-            pen_column(pen, x, y, (int)lrint(1 + 7.0 * (per[x] - (most == 1 ? 0 : 1)) / (most > 1 ? most - 1 : 1)),
-                       STYLE_VALUE);
+            pen_column(pen, x, y, (int)lrint(8 * sqrt((double)per[x] / most)), STYLE_VALUE);
     free(per);
 }
 

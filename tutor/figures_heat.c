@@ -8,7 +8,7 @@
 
 #include "tutor/axis.h"
 
-enum { LEVEL_NAN = 16, ROWS_AT_HOME = 10, WIDEST_CELL = 4, MARKS = 8, LEGEND = 8 };
+enum { LEVEL_NAN = 16, ROWS_AT_HOME = 10, ROWS_TIGHT = 4, WIDEST_CELL = 4, MARKS = 8, LEGEND = 8 };
 
 struct heat {
     const json_t *rows; /* strings of levels */
@@ -222,7 +222,7 @@ int figure_heat(struct pen *pen, const json_t *block)
     double matrix_columns = view_as_number(json_array_get(shape, 1));
     char number[32];
     int gutter = text_width(view_format(matrix_rows, number, sizeof number)) + 1;
-    int rows = pen->room > 8 + ROWS_AT_HOME ? pen->room - 8 : ROWS_AT_HOME;
+    int rows = pen->room > 8 + ROWS_AT_HOME ? pen->room - 8 : pen->tight ? ROWS_TIGHT : ROWS_AT_HOME;
     struct heat heat = heat_new(block, pen->width - gutter, rows, pen->shades || pen->ascii);
     int title_rows = pen_wrap(pen, 0, 0, pen->width, title, STYLE_TEXT);
     int y = title_rows > 1 ? title_rows : 0;

@@ -22,22 +22,33 @@ double hist_tallest(const json_t *counts)
     return most;
 }
 
-/* Counts resampled to columns: bins share a column, or a bin spans several. */
-static void resample(const json_t *counts, double *columns, int width)
+/* How bins become cells: `merge` bins share a column, and a column is `span` cells wide. Each column holds as many
+ * bins as the next, or the drawing would show a comb that the data does not have. */
+struct bins {
+    int count, merge, span;
+};
+
+static struct bins bins_of(const json_t *counts, int width)
 {
-    int bins = (int)json_array_size(counts);
-    for (int x = 0; x < width; x++)
-        columns[x] = 0;
-    if (bins >= width) {
-        for (int b = 0; b < bins; b++) {
-            double n = view_as_number(json_array_get(counts, (size_t)b));
-            columns[(long)b * width / bins] += isfinite(n) && n > 0 ? n : 0;
-        }
-        return;
-    }
-    for (int x = 0; x < width && bins > 0; x++) {
-        double n = view_as_number(json_array_get(counts, (size_t)((long)x * bins / width)));
-        columns[x] = isfinite(n) && n > 0 ? n : 0;
+    struct bins bins = { .count = (int)json_array_size(counts) };
+    bins.count = bins.count > 0 ? bins.count : 1;
+    bins.merge = (bins.count + width - 1) / width;
+    int columns = (bins.count + bins.merge - 1) / bins.merge;
+    bins.span = width / columns > 1 ? width / columns : 1;
+    return bins;
+}
+
+static int bins_width(const struct bins *bins)
+{
+    return (bins->count + bins->merge - 1) / bins->merge * bins->span;
+}
+
+static void resample(const json_t *counts, const struct bins *bins, double *columns)
+{
+    for (int b = 0; b < bins->count; b++) {
+        double n = view_as_number(json_array_get(counts, (size_t)b));
+        for (int x = 0; x < bins->span && isfinite(n) && n > 0; x++)
+            columns[b / bins->merge * bins->span + x] += n;
     }
 }
 
@@ -57,14 +68,15 @@ static void draw_columns(struct pen *pen, int y, int height, const double *colum
 }
 
 /* A panel: who it is and its tallest bin at the right, above or over the columns. Returns its rows. */
-static int panel(struct pen *pen, int y, int height, const json_t *counts, const char *name, int width,
+static int panel(struct pen *pen, int y, int height, const json_t *counts, const char *name, const struct bins *bins,
                  enum style style)
 {
+    int width = bins_width(bins);
     double *columns = calloc((size_t)width, sizeof *columns);
     char number[48], text[96];
     if (!columns)
         abort();
-    resample(counts, columns, width);
+    resample(counts, bins, columns);
     snprintf(text, sizeof text, "%s%stallest bin %s", name, *name ? ", " : "",
              view_format(hist_tallest(counts), number, sizeof number));
     pen_text_right(pen, width, y, text, STYLE_DIM);
@@ -95,7 +107,7 @@ static void draw_grid(struct pen *pen, const struct axis *axis, int y, const jso
 /* Rows for the columns of each panel. */
 static int column_height(const struct pen *pen, int panels)
 {
-    int room = pen->room > 0 ? (pen->room - 6) / panels - 1 : HEIGHT;
+    int room = pen->room > 0 ? (pen->room - 6) / panels - 1 : pen->tight ? 3 : HEIGHT;
     return room < 3 ? 3 : room > TALLEST ? TALLEST : room;
 }
 
@@ -103,16 +115,18 @@ int figure_hist(struct pen *pen, const json_t *block)
 {
     const char *title = view_text(block, "title", NULL), *note = view_text(block, "note", NULL);
     const json_t *after = json_object_get(block, "after"), *marks = json_object_get(block, "marks");
-    struct axis axis = axis_new(view_number(block, "from", 0), view_number(block, "to", 1), false, pen->width);
-    bool twice = json_array_size(after) > 0;
+    const json_t *counts = json_object_get(block, "counts");
+    struct bins bins = bins_of(counts, pen->width), bins_after = { (int)json_array_size(after), bins.merge, bins.span };
+    struct axis axis = axis_new(view_number(block, "from", 0), view_number(block, "to", 1), false, bins_width(&bins));
+    bool twice = bins_after.count > 0 && bins_after.count <= bins.count;
     int height = column_height(pen, twice ? 2 : 1);
     int y = title ? pen_wrap(pen, 0, 0, pen->width, title, STYLE_DIM) : 0;
     struct label labels[MARKS];
     double ticks[TICKS];
 
-    y += panel(pen, y, height, json_object_get(block, "counts"), twice ? "before" : "", axis.width, STYLE_VALUE);
+    y += panel(pen, y, height, counts, twice ? "before" : "", &bins, STYLE_VALUE);
     if (twice)
-        y += panel(pen, y, height, after, "after rounding", axis.width, STYLE_OUTCOME);
+        y += panel(pen, y, height, after, "after rounding", &bins_after, STYLE_OUTCOME);
     draw_grid(pen, &axis, y, json_object_get(block, "values"));
     axis_marks(pen, &axis, 0, y, marks);
     y++;

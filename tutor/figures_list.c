@@ -24,11 +24,18 @@ static const struct state *state_of(const json_t *option)
     return NULL;
 }
 
-/* The remark at the right edge: beside the text where both fit, else below it. Returns the extra rows. */
+/* The remark at the right edge, after the word of a verdict: beside the text where both fit, else below it. Returns the
+ * extra rows. */
 static int remark(struct pen *pen, int x, int y, int text_end, const json_t *option)
 {
-    const char *right = view_text(option, "right", NULL);
-    if (!right)
+    const char *given = view_text(option, "right", ""), *state = view_text(option, "state", "");
+    bool judged = strcmp(state, "right") == 0 || strcmp(state, "wrong") == 0;
+    bool yours = judged && view_flag(option, "picked");
+    char right[256];
+
+    snprintf(right, sizeof right, "%s%s%s%s", judged ? state : "", yours ? ", your choice" : "",
+             judged && *given ? ", " : "", given);
+    if (!*right)
         return 0;
     if (text_end + 2 + text_width(right) <= pen->width) {
         pen_text_right(pen, pen->width, y, right, STYLE_DIM);

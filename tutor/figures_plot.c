@@ -381,7 +381,7 @@ int figure_plot(struct pen *pen, const json_t *block)
     bool beside = pen->width >= BESIDE_LEAST && names <= NAME_MOST + 3;
 
     plot.top = draw_captions(pen, block);
-    plot.height = pen->room > 0 ? pen->room - plot.top - 5 : HEIGHT;
+    plot.height = pen->room > 0 ? pen->room - plot.top - 5 : pen->tight ? 6 : HEIGHT;
     plot.height = plot.height < 5 ? 5 : plot.height > TALLEST ? TALLEST : plot.height;
     plot.y = range_of(block, "y", plot.height * 2);
     int count = axis_ticks(&plot.y, 5, ticks, TICKS);

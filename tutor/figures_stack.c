@@ -6,7 +6,7 @@
 
 #include "tutor/axis.h"
 
-enum { LABEL_MOST = 14, PARTS = 12, MARKS = 8 };
+enum { PARTS = 12, MARKS = 8, AIRY = 4 }; /* up to AIRY rows have an empty line between them */
 
 static double sum_of(const json_t *parts)
 {
@@ -131,6 +131,7 @@ int figure_stack(struct pen *pen, const json_t *block)
     pen_text_right(pen, pen->width, beside ? 0 : y, text, STYLE_DIM);
     y += !beside || y == 0;
     json_array_foreach(rows, i, row) {
+        y += i > 0 && !pen->tight && json_array_size(rows) <= AIRY;
         y += draw_name(pen, y, row);
         int top = y;
         y += draw_row(pen, &axis, 0, y, row);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS = 10, GAP = 2, LEAST = 6 };
+enum { COLUMNS = 10, GAP = 2, LEAST = 10 };
 
 struct grid {
     int  count;          /* columns */
@@ -156,11 +156,11 @@ static int cell_width(const json_t *cell)
     return width + (json_object_get(cell, "state") ? 2 : 0) + (right ? 3 + text_width(right) : 0);
 }
 
-/* Draws a cell; returns its cells. */
-static int draw_cell(struct pen *pen, int x, int y, const json_t *cell)
+/* Draws a cell; returns its cells. Without `whole` the right text of a miss is left to the caller. */
+static int draw_cell(struct pen *pen, int x, int y, const json_t *cell, bool whole)
 {
     const char *text = view_text(cell, "text", ""), *state = view_text(cell, "state", NULL);
-    const char *right = view_text(cell, "right", NULL);
+    const char *right = whole ? view_text(cell, "right", NULL) : NULL;
     bool focused = view_flag(cell, "focused"), open = view_flag(cell, "open");
     enum style style = focused ? STYLE_FOCUS : open ? STYLE_GUESS : STYLE_TEXT;
     int start = x;
@@ -222,7 +222,7 @@ static int cells_columns(struct pen *pen, const struct grid *grid, const json_t 
         pen_text(pen, 0, ++y, view_text(row, "label", ""), STYLE_STRONG);
         x = grid->width[0] + GAP;
         json_array_foreach(json_object_get(row, "cells"), c, cell) {
-            draw_cell(pen, x, y, cell);
+            draw_cell(pen, x, y, cell, true);
             x += c + 1 < COLUMNS ? grid->width[c + 1] + GAP : 0;
         }
     }
@@ -240,7 +240,12 @@ static int cells_lines(struct pen *pen, const json_t *block)
         json_array_foreach(json_object_get(row, "cells"), c, cell) {
             const char *title = view_text(json_array_get(columns, c), "title", "");
             int width = pen_clip(pen, 2, y, pen->width / 2, title, STYLE_DIM);
-            draw_cell(pen, 2 + width + 1, y++, cell);
+            bool whole = 2 + width + 1 + cell_width(cell) <= pen->width;
+            draw_cell(pen, 2 + width + 1, y++, cell, whole);
+            if (!whole && json_object_get(cell, "right")) {
+                pen_put(pen, 4, y, GLYPH_RIGHT, STYLE_RULE);
+                y += pen_wrap(pen, 6, y, pen->width - 6, view_text(cell, "right", ""), STYLE_OUTCOME);
+            }
         }
     }
     return y;

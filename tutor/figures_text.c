@@ -43,7 +43,7 @@ int figure_note(struct pen *pen, const json_t *block)
 
 int figure_quote(struct pen *pen, const json_t *block)
 {
-    return barred(pen, 0, view_text(block, "text", ""), GLYPH_QUOTE, STYLE_OUTCOME, STYLE_QUOTE);
+    return barred(pen, 0, view_text(block, "text", ""), GLYPH_QUOTE, STYLE_QUOTE, STYLE_QUOTE);
 }
 
 /* One line of code; what is too long goes on below, marked. Returns its rows. */

@@ -23,6 +23,7 @@ struct pen {
     int  width;              /* cells the area is wide */
     int  top, bottom;        /* rows that may be written, top <= row < bottom */
     int  room;               /* rows that a growing figure should fill, 0: its own height */
+    bool tight;              /* few rows: no air inside figures */
     bool ascii;              /* ASCII twins */
     bool shades;             /* density characters instead of colors in heat maps and stacks */
     int *cursor_x, *cursor_y; /* where the focused element goes, or NULL when nothing has the focus */
