@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "db/progress.h"
+#include "engine/machine.h"
 #include "engine/session.h"
 #include "engine/view.h"
-#include "kernels/cpu.h"
 #include "tutor/catalog.h"
 #include "tutor/commands.h"
 #include "tutor/learner.h"
@@ -158,7 +158,7 @@ int command_read(const struct options *options)
 {
     char problem[512], error[1024];
     struct lessonfile lesson;
-    struct plain_print print = { .mask = options->mask, .machine = cpu_info()->model };
+    struct plain_print print = { .mask = options->mask, .machine = machine_name() };
     struct catalog *catalog = catalog_load(problem, sizeof problem);
     if (!lessonfile_open(&lesson, options, catalog, options->words[0], false, error, sizeof error)) {
         catalog_free(catalog);

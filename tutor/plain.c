@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/machine.h"
 #include "engine/view.h"
-#include "kernels/cpu.h"
 #include "tutor/actors.h"
 #include "tutor/clip.h"
 #include "tutor/commands.h"
@@ -376,7 +376,7 @@ int plain_run(const struct options *options, const struct catalog *catalog, cons
     p->options = options;
     p->terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     p->print.mask = options->mask;
-    p->print.machine = cpu_info()->model;
+    p->print.machine = machine_name();
     p->actors = actors_open(options, catalog, error, sizeof error);
     p->app = p->actors ? app_new(catalog, options->seed) : NULL;
     int status = p->app ? EXIT_DONE : commands_fail("%s", p->actors ? "out of memory" : error);
