@@ -25,7 +25,7 @@ struct actors {
     const struct catalog *catalog;
     struct store         *store;
     struct labproc       *lab;
-    char                  folder[PATH_MAX]; /* that the lab may read; "" before the first */
+    char                  opened[PATH_MAX]; /* the folder or file that the lab may read, "" for none */
     struct { const struct document *document; char *path; } lessons[LESSONS_MOST]; /* beyond the catalog's */
     int                   lesson_count;
     int                   waiting;   /* replies that the store owes */
@@ -104,11 +104,14 @@ static const char *path_of(const struct actors *actors, const char *sha256)
     return NULL;
 }
 
-static json_t *open_message(const struct options *options, const char *folder)
+/* What the lab may read: a lesson's folder, or the one file that was named. */
+static json_t *open_message(const struct options *options, const char *what, bool is_file)
 {
     json_t *open = json_pack("{s:s}", "type", "open");
-    if (*folder)
-        json_object_set_new(open, "folder", json_string(folder));
+    if (is_file)
+        json_object_set_new(open, "files", json_pack("[s]", what));
+    else if (*what)
+        json_object_set_new(open, "folder", json_string(what));
     if (options->device)
         json_object_set_new(open, "device", json_string(options->device));
     if (options->isa)
@@ -135,27 +138,39 @@ static void offer(struct actors *actors, const char *path)
     free(text);
 }
 
-/* A lab that may read the folder of `path` (NULL: any lab will do). */
+/* The folder of a lesson, links followed; the path of any other file as it is: it may be on another machine. */
+static bool scope(const char *path, char out[PATH_MAX])
+{
+    char folder[PATH_MAX], real[PATH_MAX];
+    *out = '\0';
+    if (!path)
+        return false;
+    if (strlen(path) < 4 || strcmp(path + strlen(path) - 4, ".lua") != 0) {
+        snprintf(out, PATH_MAX, "%s", path);
+        return true;
+    }
+    paths_folder(path, folder, sizeof folder);
+    snprintf(out, PATH_MAX, "%s", realpath(folder, real) ? real : folder);
+    return false;
+}
+
+/* A lab that may read what goes with `path` (NULL: any lab will do). */
 static bool want_lab(struct actors *actors, const char *path)
 {
-    char folder[PATH_MAX] = "", real[PATH_MAX], program[PATH_MAX] = "saffron";
-    if (path) {
-        paths_folder(path, folder, sizeof folder);
-        if (realpath(folder, real))
-            memcpy(folder, real, sizeof folder);
-    }
+    char wanted[PATH_MAX], program[PATH_MAX] = "saffron";
+    bool is_file = scope(path, wanted);
     if (!actors->lab) {
         paths_program(program, sizeof program);
-        json_t *open = open_message(actors->options, folder);
+        json_t *open = open_message(actors->options, wanted, is_file);
         struct labproc_config config = { .command = actors->options->lab, .program = program, .open = open };
         actors->lab = labproc_new(&config);
         json_decref(open);
-        memcpy(actors->folder, folder, sizeof folder);
-    } else if (path && strcmp(folder, actors->folder) != 0) {
-        labproc_reopen(actors->lab, open_message(actors->options, folder));
-        memcpy(actors->folder, folder, sizeof folder);
+        memcpy(actors->opened, wanted, sizeof wanted);
+    } else if (path && strcmp(wanted, actors->opened) != 0) {
+        labproc_reopen(actors->lab, open_message(actors->options, wanted, is_file));
+        memcpy(actors->opened, wanted, sizeof wanted);
     }
-    if (actors->lab && path)
+    if (actors->lab && path && !is_file)
         offer(actors, path);
     return actors->lab != NULL;
 }

@@ -13,30 +13,37 @@
 #include "tutor/commands.h"
 #include "tutor/paths.h"
 
+enum { LESSON_MOST = 2 << 20 }; /* bytes: what is longer, the lab refuses */
+
 /* --- a file ------------------------------------------------------------------------------------------------------- */
 
-static bool hash_file(const char *path, char hex[SHA256_HEX], char *error, size_t size)
+/* The whole text, allocated; NULL and one line in `error`. */
+static char *read_file(const char *path, size_t *length, char *error, size_t size)
 {
-    struct sha256 hash;
-    uint8_t digest[SHA256_BYTES];
-    char chunk[16384];
+    char *text = NULL, chunk[16384];
     size_t got;
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        snprintf(error, size, "cannot open lesson '%.300s': %s", path, strerror(errno));
-        return false;
-    }
-    sha256_begin(&hash);
-    errno = 0;
-    while ((got = fread(chunk, 1, sizeof chunk, file)) > 0)
-        sha256_add(&hash, chunk, got);
-    sha256_end(&hash, digest);
-    sha256_hex(digest, hex);
-    bool ok = !ferror(file);
+    FILE *file = fopen(path, "rb"), *copy = open_memstream(&text, length);
+    errno = file ? 0 : errno;
+    while (file && copy && (got = fread(chunk, 1, sizeof chunk, file)) > 0 && (size_t)ftell(copy) < LESSON_MOST)
+        fwrite(chunk, 1, got, copy);
+    bool ok = file && copy && !ferror(file);
     if (!ok)
         snprintf(error, size, "cannot read lesson '%.300s': %s", path, strerror(errno));
-    fclose(file);
-    return ok;
+    if (file)
+        fclose(file);
+    if (copy)
+        fclose(copy);
+    if (ok)
+        return text;
+    free(text);
+    return NULL;
+}
+
+static void hash_text(const char *text, size_t length, char hex[SHA256_HEX])
+{
+    uint8_t digest[SHA256_BYTES];
+    sha256_of(text, length, digest);
+    sha256_hex(digest, hex);
 }
 
 /* Where the document of this checksum is kept; false when there is no place. */
@@ -73,13 +80,15 @@ static void say_finding(const json_t *message, const char *path, char *error, si
         snprintf(error, size, "cannot use lesson '%.300s': %.600s", path, text);
 }
 
-static struct document *make_document(const struct options *options, const char *path, const char *kept, char *error,
-                                      size_t size)
+static struct document *make_document(const struct options *options, const char *path, const char *text, const char *kept,
+                                      char *error, size_t size)
 {
-    char real[PATH_MAX], why[256];
+    char why[256];
     struct actors *actors = actors_open(options, NULL, error, size);
-    json_t *request = json_pack("{s:s, s:s}", "type", "document", "path", realpath(path, real) ? real : path);
-    json_t *message = actors ? actors_request(actors, request, real, error, size) : NULL;
+    json_t *request = json_pack("{s:s, s:s, s:s}", "type", "document", "name", path, "text", text);
+    if (!request)
+        snprintf(error, size, "cannot use lesson '%.300s': it is no UTF-8 text", path);
+    json_t *message = actors && request ? actors_request(actors, request, path, error, size) : NULL;
     json_t *json = json_object_get(message, "document");
     struct document *document = NULL;
     if (json_is_object(json)) {
@@ -99,14 +108,18 @@ static struct document *make_document(const struct options *options, const char 
 static bool open_file(struct lessonfile *lesson, const struct options *options, const char *path, char *error, size_t size)
 {
     char sha256[SHA256_HEX], kept[PATH_MAX] = "", why[512];
-    if (!hash_file(path, sha256, error, size))
+    size_t length = 0;
+    char *text = read_file(path, &length, error, size);
+    if (!text)
         return false;
+    hash_text(text, length, sha256);
     if (kept_at(sha256, kept, sizeof kept) && access(kept, R_OK) == 0)
         lesson->own = catalog_read(kept, why, sizeof why);
     if (!lesson->own)
-        lesson->own = make_document(options, path, kept, error, size);
+        lesson->own = make_document(options, path, text, kept, error, size);
     lesson->document = lesson->own;
     lesson->path = strdup(path);
+    free(text);
     return lesson->own != NULL;
 }
 
