@@ -11,7 +11,7 @@ const struct cli cli_table[] = {
     { "read", "LESSON", "the lesson as prose; outcomes not yet predicted stay hidden", command_read, 1, 1 },
     { "list", "", "the lessons, and where you stand in each", command_list, 0, 0 },
     { "stats", "", "how well your confidence fits", command_stats, 0, 0 },
-    { "doctor", "", "what was found on this machine, and what was not", NULL, 0, 0 },
+    { "doctor", "", "what was found on this machine, and what was not", command_doctor, 0, 0 },
     { "run", "LESSON:STEP", "compute a step again, after its commit only", command_run, 1, 1 },
     { "recall", "", "the cards that are due", command_recall, 0, 0 },
     { "ask", "WORDS", "search the deep dives", command_ask, 1, ANY },
@@ -33,7 +33,7 @@ const struct cli cli_table[] = {
     { "class", "FILE...", "an instructor's view over many exports", NULL, 0, ANY },
     { "set", "[NAME [VALUE]]", "show or change settings", command_set, 0, 2 },
     { "lab", "", "the process that computes, on stdin and stdout", NULL, 0, ANY }, /* main() runs it */
-    { "shot", "LESSON:STEP -o FILE.svg", "a picture of a screen", NULL, 1, 1 },
+    { "shot", "LESSON:STEP -o FILE.svg", "a picture of a screen", command_shot, 1, 1 },
     { NULL, NULL, NULL, NULL, 0, 0 },
 };
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/sha256.h"
@@ -46,13 +47,14 @@ static void hash_text(const char *text, size_t length, char hex[SHA256_HEX])
     sha256_hex(digest, hex);
 }
 
-/* Where the document of this checksum is kept; false when there is no place. */
+/* Where the document of this checksum is kept, as this build of the program made it; false when there is no place. */
 static bool kept_at(const char *sha256, char *out, size_t size)
 {
-    char folder[PATH_MAX], name[SHA256_HEX + 8];
-    snprintf(name, sizeof name, "%s.json", sha256);
-    if (!paths_cache(folder, sizeof folder))
+    char folder[PATH_MAX], program[PATH_MAX], name[SHA256_HEX + 32];
+    struct stat st;
+    if (!paths_cache(folder, sizeof folder) || !paths_program(program, sizeof program) || stat(program, &st) != 0)
         return false;
+    snprintf(name, sizeof name, "%s-%llx.json", sha256, (unsigned long long)st.st_mtime);
     paths_join(folder, name, out, size);
     return true;
 }
