@@ -14,8 +14,8 @@ enum { ACTORS_FDS = 4 };
 
 struct actors;
 
-/* Starts the store's thread; the database opens behind it. `options` and `catalog` outlive the actors. NULL and one line
- * in `error` when there is no place for a database or no thread. */
+/* Starts the store's thread; the database opens behind it. `options` and `catalog` outlive the actors. NULL and one
+ * line in `error` when there is no place for a database or no thread. */
 struct actors *actors_open(const struct options *, const struct catalog *, char *error, size_t size);
 
 /* Finishes what was posted to the store, ends the lab. */
@@ -30,8 +30,8 @@ void actors_warm(struct actors *, const struct document *);
 /* Does FX_STORE, FX_LAB, FX_CANCEL and FX_ASK, and takes what they are about out of the outbox. */
 void actors_take(struct actors *, unsigned effects, struct outbox *);
 
-/* Fills `fds`, returns how many; poll them, at most actors_timeout() milliseconds (-1: any time), then take events until
- * there is none. What an event points at lives until the next call. */
+/* Fills `fds`, returns how many; poll them, at most actors_timeout() milliseconds (-1: any time), then take events
+ * until there is none. What an event points at lives until the next call. */
 int  actors_fds(const struct actors *, struct pollfd fds[ACTORS_FDS]);
 int  actors_timeout(const struct actors *);
 bool actors_next(struct actors *, struct event *);
@@ -39,10 +39,10 @@ bool actors_next(struct actors *, struct event *);
 /* Whether a record, a question or a request is still under way. */
 bool actors_busy(const struct actors *);
 
-/* One request to the lab, waiting for its last message ("result", "report", "info", "problem" ...), a new reference; NULL
- * and one line in `error` when the lab could not be started or ended. "type" and what the message needs are the
- * caller's; its id is set here. `path`: the lesson file whose folder the lab may read, or NULL. For commands without a
- * screen: no events come while it waits. */
+/* One request to the lab, waiting for its last message ("result", "report", "info", "problem" ...), a new reference;
+ * NULL and one line in `error` when the lab could not be started or ended. "type" and what the message needs are the
+ * caller's, as is the reference; its id is set here. `path`: the lesson file whose folder, or the other file, that the
+ * lab may read, or NULL. For commands without a screen: no events come while it waits. */
 json_t *actors_request(struct actors *, json_t *request, const char *path, char *error, size_t size);
 
 #endif

@@ -125,7 +125,7 @@ int commands_run(const struct options *options)
     if (!options->command)
         return command_open(options);
     const struct cli *cli = commands_find(options->command);
-    if (!is_built(cli))
+    if (!cli->run)
         return commands_fail("'%s' is not built yet, it comes with a later version", cli->name);
     const char *misplaced = options_misplaced(options, cli->name);
     if (misplaced)

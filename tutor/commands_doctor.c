@@ -9,8 +9,8 @@
 
 #include <utf8proc.h>
 
+#include "engine/machine.h"
 #include "engine/view.h"
-#include "kernels/cpu.h"
 #include "tutor/actors.h"
 #include "tutor/commands.h"
 #include "tutor/learner.h"
@@ -42,14 +42,12 @@ static void look_at_terminal(struct doctor *d)
 
 static void look_at_machine(struct doctor *d)
 {
-    const struct cpu *cpu = cpu_info();
-    char sets[64] = "";
-    for (int i = 0; i < ISA_COUNT; i++)
-        if (cpu->has[i])
-            snprintf(sets + strlen(sets), sizeof sets - strlen(sets), "%s%s", *sets ? ", " : "", isa_name((enum isa)i));
-    row(d, "processor", json_sprintf("%s, %ld cores", cpu->model, sysconf(_SC_NPROCESSORS_ONLN)));
-    row(d, "instruction sets", json_sprintf("%s; kernels use %s", sets, isa_name(cpu->best)));
-    row(d, "caches", json_sprintf("level 2: %zu KiB; last: %zu KiB", cpu->l2_bytes >> 10, cpu->last_cache_bytes >> 10));
+    size_t i;
+    json_t *fact, *facts = machine_facts();
+    json_array_foreach(facts, i, fact)
+        row(d, json_string_value(json_array_get(fact, 0)),
+            json_string(commands_masked(d->options, json_string_value(json_array_get(fact, 1)))));
+    json_decref(facts);
     row(d, "cuda", json_string("not built yet: comes with a later version"));
 }
 

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/machine.h"
 #include "engine/view.h"
-#include "kernels/cpu.h"
 #include "tutor/commands.h"
 #include "tutor/drive.h"
 #include "tutor/plain_print.h"
@@ -74,7 +74,7 @@ static void mask_result(json_t *result)
 
 static void show_result(struct drive *d)
 {
-    struct plain_print print = { .mask = d->options->mask, .machine = cpu_info()->model };
+    struct plain_print print = { .mask = d->options->mask, .machine = machine_name() };
     if (d->options->json) {
         json_object_del(d->result, "type");
         json_object_del(d->result, "id");
