@@ -22,7 +22,7 @@ static int samples_by_name(const void *a, const void *b)
 }
 
 /* Loads them all, in the order of their names; returns how many. */
-static int samples_load(struct sample *samples)
+__attribute__((unused)) static int samples_load(struct sample *samples)
 {
     DIR *folder = opendir("tests/golden");
     int count = 0;
@@ -47,7 +47,7 @@ static int samples_load(struct sample *samples)
     return count;
 }
 
-static void samples_free(struct sample *samples, int count)
+__attribute__((unused)) static void samples_free(struct sample *samples, int count)
 {
     for (int i = 0; i < count; i++)
         json_decref(samples[i].view);

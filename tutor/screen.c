@@ -197,16 +197,24 @@ static int count_colors(enum screen_color color)
     return has_direct_color() ? DIRECT_COLORS : COLORS >= 256 ? 256 : COLORS >= 16 ? 16 : COLORS >= 8 ? 8 : 0;
 }
 
+/* Terminals and terminfo often disagree about the keys that move: all the usual spellings are understood. */
 static void define_keys(void)
 {
-    define_key("\033[200~", KEYS_PASTE_BEGIN);
-    define_key("\033[201~", KEYS_PASTE_END);
-    define_key("\033[<", KEYS_MOUSE);
-    define_key("\033[1;5D", KEYS_CTRL_LEFT);
-    define_key("\033[1;5C", KEYS_CTRL_RIGHT);
-    define_key("\033[1;3D", KEYS_CTRL_LEFT);
-    define_key("\033[1;3C", KEYS_CTRL_RIGHT);
-    define_key("\033[Z", KEY_BTAB);
+    static const struct {
+        const char *sequence;
+        int         key;
+    } keys[] = {
+        { "\033[200~", KEYS_PASTE_BEGIN }, { "\033[201~", KEYS_PASTE_END }, { "\033[<", KEYS_MOUSE },
+        { "\033[1;5D", KEYS_CTRL_LEFT },   { "\033[1;5C", KEYS_CTRL_RIGHT }, { "\033[1;3D", KEYS_CTRL_LEFT },
+        { "\033[1;3C", KEYS_CTRL_RIGHT },  { "\033[Z", KEY_BTAB },
+        { "\033[A", KEY_UP },   { "\033[B", KEY_DOWN }, { "\033[C", KEY_RIGHT }, { "\033[D", KEY_LEFT },
+        { "\033OA", KEY_UP },   { "\033OB", KEY_DOWN }, { "\033OC", KEY_RIGHT }, { "\033OD", KEY_LEFT },
+        { "\033[H", KEY_HOME }, { "\033OH", KEY_HOME }, { "\033[1~", KEY_HOME }, { "\033[7~", KEY_HOME },
+        { "\033[F", KEY_END },  { "\033OF", KEY_END },  { "\033[4~", KEY_END },  { "\033[8~", KEY_END },
+        { "\033[3~", KEY_DC },  { "\033[5~", KEY_PPAGE }, { "\033[6~", KEY_NPAGE },
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        define_key(keys[i].sequence, keys[i].key);
 }
 
 /* Ctrl-Z and Ctrl-S come as keys: the first is handled here, the second must not freeze the screen. */
@@ -676,6 +684,23 @@ static bool is_hung_up(void)
     return poll(&tty, 1, 0) > 0 && (tty.revents & (POLLHUP | POLLERR | POLLNVAL));
 }
 
+/* Whether an Esc that curses could not explain begins a sequence of some other key; then the sequence is taken. */
+static bool skip_sequence(void)
+{
+    wint_t c;
+    int kind = get_wch(&c);
+    if (kind == OK && (c == '[' || c == 'O')) {
+        while (next_at_once(&c) == OK && (c < '@' || c > '~'))
+            ;
+        return true;
+    }
+    if (kind == OK)
+        unget_wch((wchar_t)c);
+    else if (kind == KEY_CODE_YES)
+        ungetch((int)c);
+    return false;
+}
+
 /* Turns what curses gave into an event; false when it is none. */
 static bool translate(int kind, wint_t c, struct screen_event *event)
 {
@@ -694,7 +719,9 @@ static bool translate(int kind, wint_t c, struct screen_event *event)
             suspend();
         repaint();
         event->kind = SCREEN_RESIZE;
-    } else
+    } else if (c == 033 && skip_sequence())
+        return false;
+    else
         event->key = key_of_char(c);
     return true;
 }
