@@ -180,7 +180,8 @@ static void ask_cell(struct plain *p, const json_t *cells)
             const json_t *column = json_array_get(columns, c);
             if (!view_flag(cell, "focused"))
                 continue;
-            int used = snprintf(text, sizeof text, "%s, %s:", view_text(row, "label", ""), view_text(column, "title", ""));
+            int used = snprintf(text, sizeof text, "%s, %s:", view_text(row, "label", ""),
+                                view_text(column, "title", ""));
             json_array_foreach(json_object_get(column, "choices"), i, choice)
                 used += snprintf(text + used, sizeof text - (size_t)used, "%s %zu %.80s", i ? "," : "", i + 1,
                                  json_string_value(choice));

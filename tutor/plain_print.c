@@ -103,8 +103,8 @@ static json_t *place_as_input(const json_t *place)
     view_format(view_number(place, "from", 0), from, sizeof from);
     view_format_unit(view_number(place, "to", 0), unit, to, sizeof to);
     snprintf(hint, sizeof hint, "a value from %s to %s", from, to);
-    return json_pack("{s:s, s:s, s:s, s:s}", "view", "input", "label", view_text(place, "label", "your guess"), "text", "",
-                     "hint", hint);
+    return json_pack("{s:s, s:s, s:s, s:s}", "view", "input", "label", view_text(place, "label", "your guess"),
+                     "text", "", "hint", hint);
 }
 
 /* Without what was typed so far. */
