@@ -46,7 +46,7 @@ static json_t *heat_view(unsigned seed, bool smooth)
             row[c] = "0123456789abcdef"[level(r, c, &seed, smooth)];
         json_array_append_new(rows, json_string(row));
     }
-    return json_pack("{s:s, s:[{s:s, s:o, s:[i,i], s:s, s:s}, {s:s, s:s}], s:s}", "title", "The other lever", "body",
+    return json_pack("{s:s, s:[{s:s, s:o, s:[i,i], s:s}, {s:s, s:s}], s:s}", "title", "The other lever", "body",
                      "view", "heat", "rows", rows, "shape", ROWS, COLUMNS, "measure", "|x|", "view", "prose", "text",
                      "One scale must reach the sack of flour.", "status", "computed now");
 }
@@ -60,7 +60,7 @@ static void draw_frames(int report, bool smooth)
     char error[200];
     json_t *views[2] = { heat_view(1, smooth), heat_view(2, smooth) };
     setenv("TERM", "xterm-256color", 1);
-    if (!screen_open(&options, error, sizeof error))
+    if (!views[0] || !views[1] || !screen_open(&options, error, sizeof error))
         _exit(1);
     struct canvas *canvas = canvas_new(WIDTH, HEIGHT);
     for (int f = 0; f <= FRAMES; f++) {
