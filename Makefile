@@ -50,7 +50,7 @@ FUZZ  := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/fuzz_*.c))
 BENCH := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/bench_*.c))
 
 LESSONS := $(wildcard lessons/*.lua)
-DATA    := $(patsubst %,$(B)/data/%,$(shell find lessons -type f ! -path 'lessons/pictures/*' ! -name '.*' 2>/dev/null))
+DATA    := $(patsubst %,$(B)/data/%,$(wildcard kernels/*.[ch]) $(shell find lessons -type f ! -path 'lessons/pictures/*' ! -name '.*' 2>/dev/null)) $(LESSONS:%.lua=$(B)/data/%.json)
 
 all: $(B)/saffron $(DATA)
 

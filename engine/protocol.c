@@ -58,7 +58,7 @@ static const struct object from_lab[] = {
     { "result", FIELDS(ID, ANY("answer"), BLOCKS("blocks"), ANY("values"),
                        { .name = "provenance", .type = FIELD_OBJECT, .object = &provenance }), NULL },
     { "source", FIELDS(ID, BLOCKS("blocks")), NULL },
-    { "kv", FIELDS(ID, ANY("kv")), NULL },
+    { "kv", FIELDS(ID, ANY("kv"), BLOCKS("blocks")), NULL },
     { "report", FIELDS(ID, FINDINGS), NULL },
     { "info", FIELDS(ID, { .name = "lines", .type = FIELD_STRING, .flags = FIELD_GRID, .most = 2 }), NULL },
     { "problem", FIELDS(ID, NEED("text"), TEXT("path"), INT("line")), NULL },
@@ -87,7 +87,7 @@ static json_t *refuse(json_t *message, char *error, size_t size, const char *why
     return NULL;
 }
 
-/* --- before parsing -------------------------------------------------------------------------------------------- */
+/* --- before parsing ----------------------------------------------------------------------------------------------- */
 
 /* Depth and number of values, from brackets and commas outside strings; a bracket that nothing opened is left to the
  * parser. Cheap enough to run over the largest line. */
@@ -117,7 +117,7 @@ static const char *measure(const char *line, size_t size)
     return values > VALUES_MAX ? "a message holds too many values" : NULL;
 }
 
-/* --- cleaning -------------------------------------------------------------------------------------------------- */
+/* --- cleaning ----------------------------------------------------------------------------------------------------- */
 
 /* Whether a code point could move a cursor, start an escape sequence or reorder what is read. */
 static bool is_harmful(uint32_t c)
@@ -214,7 +214,7 @@ static bool clean_message(json_t *message, enum protocol_side side)
     return done;
 }
 
-/* --- the parts that a table cannot say --------------------------------------------------------------------------- */
+/* --- the parts that a table cannot say ---------------------------------------------------------------------------- */
 
 static bool is_number(const json_t *value)
 {

@@ -26,7 +26,7 @@ enum {
  *   given       {"type", "id", "blocks"}
  *   result      {"type", "id", "answer", "blocks", "provenance", "values"}
  *   source      {"type", "id", "blocks"}                       code blocks: the function and its reference
- *   kv          {"type", "id", "kv": object}
+ *   kv          {"type", "id", "kv": object, "blocks"}
  *   report      {"type", "id", "findings": [finding...]}       answer to check
  *   info        {"type", "id", "lines": [[name, text]...]}     for doctor
  *   problem     {"type", "id", "text", "path", "line"}         the request failed; text is one line

@@ -33,7 +33,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-/* --- Landlock ---------------------------------------------------------------------------------------------------- */
+/* --- Landlock ----------------------------------------------------------------------------------------------------- */
 
 /* As in linux/landlock.h, which older systems do not have. */
 enum {
@@ -110,7 +110,7 @@ static void restrict_files(const char *const *readable, size_t count, char *said
     close(ruleset);
 }
 
-/* --- seccomp ----------------------------------------------------------------------------------------------------- */
+/* --- seccomp ------------------------------------------------------------------------------------------------------ */
 
 #if defined __x86_64__
 #define ARCHITECTURE AUDIT_ARCH_X86_64

@@ -215,6 +215,9 @@ bool schema_check(const json_t *value, const struct object *object, char *error,
         snprintf(error, size, "expected %s, got %s", object->name, type_name(value));
         return false;
     }
+    json_object_foreach((json_t *)(uintptr_t)value, name, item)
+        if (!find_field(object, name)) /* first, for a misspelled field is missing under its right name */
+            return unknown_field(object, name, error, size);
     for (const struct field *f = object->fields; f->name; f++)
         if (f->flags & FIELD_REQUIRED && !json_object_get(value, f->name)) {
             snprintf(error, size, "%s has no '%s'", object->name, f->name);
@@ -222,8 +225,6 @@ bool schema_check(const json_t *value, const struct object *object, char *error,
         }
     json_object_foreach((json_t *)(uintptr_t)value, name, item) {
         const struct field *f = find_field(object, name);
-        if (!f)
-            return unknown_field(object, name, error, size);
         int depth = f->flags & FIELD_GRID ? 2 : f->flags & FIELD_LIST ? 1 : 0;
         if (depth ? !check_list(item, f, depth, name, error, size) : !check_one(item, f, name, error, size))
             return false;

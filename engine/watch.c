@@ -19,6 +19,7 @@ static struct {
     char             path[256], function[64];
     int              line;
     long             request;
+    double           started, spent; /* script CPU seconds: when this stretch began, and of the request before it */
 } watch = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static atomic_bool canceled; /* polled between kernel tiles: no lock */
@@ -35,9 +36,18 @@ static void copy(char *to, size_t size, const char *from)
     snprintf(to, size, "%s", from ? from : "");
 }
 
+/* Worker only. */
 static void set_state(enum watch_state state, double limit, const char *what)
 {
+    double now = seconds_of(CLOCK_THREAD_CPUTIME_ID);
     pthread_mutex_lock(&watch.lock);
+    if (watch.state == WATCH_SCRIPT)
+        watch.spent += now - watch.started;
+    if (state == WATCH_SCRIPT) {
+        double left = WATCH_REQUEST_SECONDS - watch.spent;
+        limit = now + (left < WATCH_SCRIPT_SECONDS ? left : WATCH_SCRIPT_SECONDS);
+        watch.started = now;
+    }
     watch.state = state;
     watch.limit = limit;
     copy(watch.what, sizeof watch.what, what);
@@ -53,7 +63,7 @@ void watch_worker(void)
 
 void watch_script(void)
 {
-    set_state(WATCH_SCRIPT, seconds_of(CLOCK_THREAD_CPUTIME_ID) + WATCH_SCRIPT_SECONDS, NULL);
+    set_state(WATCH_SCRIPT, 0, NULL);
 }
 
 void watch_host(const char *what, double seconds)
@@ -81,6 +91,7 @@ void watch_begin(long id)
     watch.request = id;
     watch.path[0] = watch.function[0] = '\0';
     watch.line = 0;
+    watch.spent = 0;
     atomic_store(&canceled, false);
     pthread_mutex_unlock(&watch.lock);
 }

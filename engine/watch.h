@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define WATCH_SCRIPT_SECONDS 1.0 /* CPU in Lua without a host call */
+#define WATCH_SCRIPT_SECONDS  1.0 /* CPU in Lua without a host call */
+#define WATCH_REQUEST_SECONDS 2.0 /* CPU in Lua in one request, host calls or not */
 
 /* The calling thread is the worker from now on. */
 void watch_worker(void);

@@ -83,7 +83,7 @@ static bool is_remote(const struct labproc *lab)
     return lab->command != NULL;
 }
 
-/* --- buffers ----------------------------------------------------------------------------------------------------- */
+/* --- buffers ------------------------------------------------------------------------------------------------------ */
 
 static bool buffer_add(struct buffer *b, const char *bytes, size_t size, size_t most)
 {
@@ -117,7 +117,7 @@ static bool buffer_add_message(struct buffer *b, const json_t *message, size_t m
     return done;
 }
 
-/* --- events ------------------------------------------------------------------------------------------------------ */
+/* --- events ------------------------------------------------------------------------------------------------------- */
 
 static struct labproc_event *new_event(struct labproc *lab)
 {
@@ -139,7 +139,7 @@ struct labproc_event labproc_next(struct labproc *lab)
     return e;
 }
 
-/* --- what is being computed ------------------------------------------------------------------------------------------ */
+/* --- what is being computed --------------------------------------------------------------------------------------- */
 
 static void note_request(struct labproc *lab, const json_t *message)
 {
@@ -183,7 +183,7 @@ static int add_strike(struct labproc *lab, const char *step)
     return slot->count = 1;
 }
 
-/* --- the process --------------------------------------------------------------------------------------------------- */
+/* --- the process -------------------------------------------------------------------------------------------------- */
 
 static void close_fd(int *fd)
 {
@@ -363,7 +363,7 @@ static void finish_end(struct labproc *lab, int64_t now)
     finish_lost(lab, what);
 }
 
-/* --- what it says --------------------------------------------------------------------------------------------------- */
+/* --- what it says ------------------------------------------------------------------------------------------------- */
 
 /* Puts the line of stderr together; only the last one is kept, without characters that drive a terminal. */
 static void read_stderr(struct labproc *lab)
@@ -566,7 +566,7 @@ static void write_queue(struct labproc *lab)
         buffer_drop(&lab->queue, written);
 }
 
-/* --- the clock ------------------------------------------------------------------------------------------------------- */
+/* --- the clock ---------------------------------------------------------------------------------------------------- */
 
 /* When this phase is over if nothing is heard, or -1. */
 static int64_t deadline(const struct labproc *lab)
@@ -634,7 +634,7 @@ int labproc_fds(const struct labproc *lab, struct pollfd fds[LABPROC_FDS])
     return n;
 }
 
-/* --- the rest ---------------------------------------------------------------------------------------------------------- */
+/* --- the rest ----------------------------------------------------------------------------------------------------- */
 
 static char *copy_text(const char *text)
 {

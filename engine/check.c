@@ -1,0 +1,219 @@
+/* check.c: `saffron check`: every predict step is computed on the scalar kernels and on the best ones, its own answer
+ * must hit, its wrong answers must miss. */
+#include "engine/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/answer.h"
+#include "engine/document.h"
+#include "engine/lab.h"
+#include "engine/loader.h"
+#include "engine/view.h"
+#include "engine/watch.h"
+
+enum {
+    SLOW_MS   = 20000,  /* a step that takes longer is a finding */
+    SEED      = 20260,  /* of every check: the same findings every time */
+    WORDS_MOST = 120,   /* of one paragraph */
+};
+
+struct check {
+    const struct host_env *env;
+    struct lab_lesson      lesson;
+    struct document       *document;
+    json_t                *findings;
+};
+
+static void find_fault(struct check *c, const struct step *step, const char *near, const char *said)
+{
+    char text[640];
+    int line = step ? (int)json_integer_value(json_object_get(step->json, "line")) : 1;
+    snprintf(text, sizeof text, step ? "step '%s': %s" : "%s%s", step ? step->id : "", said);
+    loader_finding(c->findings, c->lesson.name, c->lesson.text, c->lesson.size, line, near, text);
+}
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------------ */
+
+static int count_words(const char *text)
+{
+    int words = 0;
+    for (const char *p = text; *p; p += strspn(p, " \n")) {
+        words++;
+        p += strcspn(p, " \n");
+    }
+    return words;
+}
+
+static bool has_control(const char *text)
+{
+    for (const char *p = text; *p; p++)
+        if ((unsigned char)*p < 0x20 && *p != '\n' && *p != '\t')
+            return true;
+    return false;
+}
+
+/* Every text below `value`: no escape codes; paragraphs short enough to be read. */
+static void check_texts(struct check *c, const struct step *step, const json_t *value)
+{
+    size_t i;
+    const char *key, *text = json_string_value(value);
+    json_t *item;
+    if (text && has_control(text))
+        find_fault(c, step, NULL, "a text holds control characters");
+    if (json_is_object(value) && strcmp(view_text(value, "view", ""), "prose") == 0
+        && count_words(view_text(value, "text", "")) > WORDS_MOST)
+        find_fault(c, step, NULL, "a paragraph has more than 120 words");
+    json_array_foreach((json_t *)(uintptr_t)value, i, item)
+        check_texts(c, step, item);
+    json_object_foreach((json_t *)(uintptr_t)value, key, item)
+        check_texts(c, step, item);
+}
+
+static bool has_id(const json_t *list, const char *field, const char *id)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)list, i, item)
+        if (strcmp(view_text(item, field, ""), id) == 0)
+            return true;
+    return false;
+}
+
+/* Ids in `field` of the step are those of a list of the document. */
+static void check_references(struct check *c, const struct step *step, const char *field, const char *list,
+                             const char *id_name)
+{
+    size_t i;
+    json_t *id;
+    json_array_foreach(json_object_get(step->json, field), i, id)
+        if (!has_id(json_object_get(c->lesson.document, list), id_name, json_string_value(id))) {
+            char said[160];
+            snprintf(said, sizeof said, "'%.64s' in %s is not in the lesson", json_string_value(id), field);
+            find_fault(c, step, field, said);
+        }
+}
+
+static void check_step_data(struct check *c, const struct step *step)
+{
+    const json_t *cited = json_object_get(step->json, "answer");
+    check_texts(c, step, step->json);
+    check_references(c, step, "dives", "dives", "id");
+    check_references(c, step, "links", "links", "lesson");
+    if (step->kind != STEP_PREDICT)
+        return;
+    if (!json_object_get(step->json, "card"))
+        find_fault(c, step, NULL, "has no card");
+    if (cited && !json_object_get(step->json, "source"))
+        find_fault(c, step, "answer", "an answer of the author's needs a source");
+    if (!cited && !step->live)
+        find_fault(c, step, NULL, "has neither compute() nor an answer");
+    if (json_object_get(step->json, "because") && !cited)
+        find_fault(c, step, "because", "'because' goes with an answer of the author's");
+}
+
+/* --- computing ---------------------------------------------------------------------------------------------------- */
+
+static void check_answer(struct check *c, const struct step *step, const json_t *answer)
+{
+    size_t i;
+    json_t *wrong;
+    if (!answer_hit(step, answer, answer))
+        find_fault(c, step, NULL, "its own answer does not count as right");
+    json_array_foreach(json_object_get(step->json, "wrong"), i, wrong) {
+        char said[160], *text = json_dumps(wrong, JSON_ENCODE_ANY);
+        if (answer_hit(step, wrong, answer)) {
+            snprintf(said, sizeof said, "wrong answer %.80s counts as right", text ? text : "");
+            find_fault(c, step, "wrong", said);
+        }
+        free(text);
+    }
+}
+
+static void add_problem(struct check *c, const struct step *step, const struct host_problem *p, const char *isa)
+{
+    char text[700];
+    snprintf(text, sizeof text, "step '%s'%s%s: %s", step->id, isa ? " on " : "", isa ? isa : "", p->text);
+    loader_finding(c->findings, c->lesson.name, c->lesson.text, c->lesson.size, p->line, NULL, text);
+}
+
+static void compute_step(struct check *c, const struct step *step, const char *isa)
+{
+    struct host_problem problem;
+    struct host_env env = *c->env;
+    double began = now_ms();
+    env.isa = isa;
+    struct lab_question q = { .lesson = &c->lesson, .step = step->id, .seed = SEED };
+    json_t *result = lab_compute(&env, &q, &problem);
+    if (!result) {
+        add_problem(c, step, &problem, isa);
+        return;
+    }
+    if (now_ms() - began > SLOW_MS)
+        find_fault(c, step, "compute", "takes longer than 20 s");
+    check_texts(c, step, json_object_get(result, "blocks"));
+    if (step->kind == STEP_PREDICT)
+        check_answer(c, step, json_object_get(result, "answer"));
+    if (step->live && json_array_size(json_object_get(result, "blocks")) == 0)
+        find_fault(c, step, "reveal", "reveals nothing");
+    json_decref(result);
+}
+
+static void compute_given(struct check *c, const struct step *step)
+{
+    struct host_problem problem;
+    struct host *h = host_new(c->env);
+    json_t *blocks = NULL;
+    if (h && host_load(h, c->lesson.name, c->lesson.text, c->lesson.size, NULL, &problem))
+        blocks = host_given(h, step->id, SEED, &problem);
+    if (h && !blocks)
+        add_problem(c, step, &problem, NULL);
+    json_decref(blocks);
+    host_free(h);
+}
+
+static void check_steps(struct check *c)
+{
+    for (int i = 0; i < document_step_count(c->document); i++) {
+        const struct step *step = document_step(c->document, i);
+        check_step_data(c, step);
+        if (step->given_live)
+            compute_given(c, step);
+        if (step->live) {
+            size_t before = json_array_size(c->findings);
+            compute_step(c, step, "scalar");
+            if (json_array_size(c->findings) == before)
+                compute_step(c, step, NULL);
+        }
+        if (watch_canceled())
+            return;
+    }
+}
+
+void check_lesson(const struct host_env *env, const char *path, json_t *findings)
+{
+    struct check c = { .env = env, .findings = findings };
+    char error[512];
+    snprintf(c.lesson.name, sizeof c.lesson.name, "%s", path);
+    c.lesson.text = loader_read(path, &c.lesson.size, error, sizeof error);
+    if (!c.lesson.text) {
+        loader_finding(findings, path, NULL, 0, 0, NULL, error);
+        return;
+    }
+    c.lesson.document = loader_document(env, path, c.lesson.text, c.lesson.size, findings);
+    c.document = c.lesson.document ? document_new(c.lesson.document, error, sizeof error) : NULL;
+    if (c.document)
+        check_steps(&c);
+    document_free(c.document);
+    json_decref(c.lesson.document);
+    free(c.lesson.text);
+}

@@ -1,0 +1,105 @@
+/* hostlua.h: what the Lua files of the host share; no other file includes this.
+ * Stack effects stand above each function as [-popped, +pushed]. Only functions that say so may raise Lua errors:
+ * between two of those, whoever holds C memory must not call them. */
+#ifndef ENGINE_HOSTLUA_H
+#define ENGINE_HOSTLUA_H
+
+#include <lua.h>
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "engine/host.h"
+#include "kernels/cpu.h"
+#include "kernels/status.h"
+
+struct host {
+    lua_State      *L;
+    struct host_env env;
+    size_t          used;             /* bytes that Lua holds */
+    long            instructions;     /* run so far, in steps of the hook's count */
+    bool            over;             /* no pcall may go on: the budget is spent, or the request was canceled */
+    char            name[256];        /* the lesson's file, as messages say it */
+    char            chunk[64];        /* the same as Lua cuts it short at the front of its messages */
+    bool            lab_open;         /* inside compute() or given() */
+    uint64_t        seed;
+    bool            in_lab;           /* a lab function is running: an error may leave it */
+    int             calls;            /* of lab functions so far */
+    int             blocks;           /* made so far */
+    struct progress progress;         /* for kernels: polls the cancel flag, reports */
+    const char     *step_label;       /* what progress reports say */
+    json_t         *used_tensors, *used_kernels;
+    bool            timed;
+    json_t         *values;           /* of the last outcome, or NULL */
+    struct host_problem *problem;     /* of the call under way */
+};
+
+static inline struct host *host_of(lua_State *L)
+{
+    return *(struct host **)lua_getextraspace(L);
+}
+
+/* [-0, +0] The value as JSON; NULL and one line in `error`. Raises nothing. `tree`: as host_load says. */
+json_t *host_json(lua_State *L, int index, bool tree, char *error, size_t size);
+
+/* [-0, +1] May raise. */
+void host_push_json(lua_State *L, const json_t *value);
+
+/* [-1, +1] The table on top becomes read-only, and asking it for what it does not have is an error that says
+ * "unknown WHAT'NAME'" with the nearest name: what is "name " or "view." . May raise. */
+void host_strict(lua_State *L, const char *what);
+
+/* [-0, +0] Raises: a name that a table does not have, with the nearest of `names`. */
+int host_unknown(lua_State *L, const char *what, const char *name, const char *const *names, size_t count);
+
+/* [-0, +0] Raises: how a kernel call ended, unless it ended well. A canceled one ends the script. */
+void host_check(lua_State *L, enum kernel_status status, const char *what);
+
+/* [-0, +1] The `view` table; the block at `index`, or NULL if it is none (borrowed); `fmt(x [, decimals or unit])`. */
+void    viewlib_open(lua_State *L);
+json_t *viewlib_block(lua_State *L, int index);
+int     viewlib_fmt(lua_State *L);
+
+/* Texts of the list become prose, then every block is checked. False and one line in `error`. Raises nothing. */
+bool viewlib_finish(json_t *list, char *error, size_t size);
+
+/* What a handle holds, for views. */
+struct host_matrix {
+    size_t       rows, cols;
+    const float *values;   /* [rows, cols]; of a quantized tensor the decoded ones */
+    const float *original; /* of a quantized tensor what it was made from, else NULL */
+    float        scale;    /* its first scale, and its format */
+    const char  *format;
+};
+
+/* [-0, +0] False if the value at `index` is no handle. Raises nothing. */
+bool hostlib_matrix(lua_State *L, int index, struct host_matrix *out);
+
+/* [-0, +1] The `lab` table, and the metatables of handles. */
+void hostlib_open(lua_State *L);
+
+/* A function of lab. `seconds`: how long it may take by the clock; 0: it is quick, and no host call to the watchdog. */
+struct lab_function {
+    const char   *name;
+    lua_CFunction run;
+    double        seconds;
+};
+
+/* [-0, +0] Adds functions to the table on top; the last row has no name. */
+void hostlib_add(lua_State *L, const struct lab_function *functions);
+
+/* The functions about models and this machine (hostmodel.c). */
+extern const struct lab_function hostmodel_functions[];
+
+/* [-0, +0] Fields of the options table at `index`: the default when absent; raises on a wrong type, or outside low to
+ * high. host_options raises on a field that is not in `names` (NULL-ended). */
+double      host_number(lua_State *L, int index, const char *name, double absent, double low, double high);
+const char *host_text(lua_State *L, int index, const char *name, const char *absent);
+void        host_options(lua_State *L, int index, const char *const *names);
+
+/* Adds a name, once, to what the provenance lists. */
+void host_note(json_t *list, const char *name);
+
+/* The instruction set that kernels may use. */
+enum isa host_isa(const struct host *h);
+
+#endif
