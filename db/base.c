@@ -21,7 +21,7 @@
 enum {
     APPLICATION = 0x53616672, /* "Safr", in the file's header */
     BUSY_MS = 5000,           /* another tutor's transaction takes milliseconds; a backup may take longer */
-    WAL_BYTES = 1024 * 1024,  /* written once, so that a commit overwrites instead of growing the file */
+    WAL_BYTES = 1024 * 1024,  /* written ahead, so that a commit overwrites instead of growing the file */
     WAL_FRAMES = 128,         /* half of that: then the frames are moved even if the learner never rests */
     CHECK_BYTES = 256 * 1024 * 1024 /* larger files are not checked from end to end */
 };
@@ -50,6 +50,8 @@ static void describe(struct base *base, int rc, char *text, size_t size)
     const char *system = error ? strerror(error) : sqlite3_errstr(rc);
     if ((primary == SQLITE_FULL || primary == SQLITE_IOERR) && disk_full(rc, error))
         snprintf(text, size, "the disk is full; free some space, then try again");
+    else if (rc == SQLITE_IOERR_WRITE)
+        snprintf(text, size, "the disk is full or fails; free some space, then try again");
     else if (primary == SQLITE_READONLY)
         snprintf(text, size, "it is read-only; make it and its folder writable, or choose another with --db");
     else if (primary == SQLITE_BUSY || primary == SQLITE_LOCKED)
@@ -123,7 +125,7 @@ int base_step(struct base *base, sqlite3_stmt *stmt)
 {
     int rc = sqlite3_step(stmt);
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        base_fail(base, rc, sqlite3_stmt_readonly(stmt) ? "read" : "save to");
+        base_fail(base, rc, sqlite3_strnicmp(sqlite3_sql(stmt), "SELECT", 6) == 0 ? "read" : "save to");
     return rc;
 }
 
@@ -199,7 +201,7 @@ static void close_file(struct base *base)
     forget_statements(base);
     sqlite3_close(base->db);
     base->db = NULL;
-    base->scratch = false;
+    base->scratch = base->prepared = false;
 }
 
 static int open_file(struct base *base, const char *name, int flags)
@@ -229,9 +231,10 @@ static int set_journal(struct base *base)
     }
     if (rc != SQLITE_OK)
         return base_fail(base, rc, "open");
+    /* With a size limit the last one to close empties the WAL: nobody can lay an old one over a restored file. */
     return base_exec(base,
                      "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;"
-                     "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = -1");
+                     "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 1048576");
 }
 
 /* Lengthens the WAL with zeros, which recovery reads as "no frame": commits then overwrite blocks that exist,
@@ -239,6 +242,7 @@ static int set_journal(struct base *base)
  * speed only. */
 static void wal_prepare(struct base *base)
 {
+    base->prepared = true;
     static const char zeros[64 * 1024];
     int               keep = 1;
     sqlite3_file     *wal = NULL;
@@ -277,6 +281,18 @@ static void machine_name(char *text, size_t size)
     snprintf(text, size, "device %016llx", (unsigned long long)hash);
 }
 
+static bool set_meta(struct base *base, const char *name, const char *value)
+{
+    sqlite3_stmt *stmt = base_stmt(base, "INSERT OR REPLACE INTO meta(name, value) VALUES (?1, ?2)");
+    if (!stmt)
+        return false;
+    sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 2, value, -1, SQLITE_STATIC);
+    int rc = base_step(base, stmt);
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE;
+}
+
 /* The value of a meta name, made as a new uuid where there is none. */
 static bool identity(struct base *base, const char *name, char text[RECORD_UUID])
 {
@@ -292,15 +308,15 @@ static bool identity(struct base *base, const char *name, char text[RECORD_UUID]
     sqlite3_reset(stmt);
     if (rc != SQLITE_DONE)
         return rc == SQLITE_ROW;
-    stmt = base_stmt(base, "INSERT INTO meta(name, value) VALUES (?1, ?2)");
-    if (!stmt)
-        return false;
-    sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
-    sqlite3_bind_text(stmt, 2, fresh, -1, SQLITE_STATIC);
-    rc = base_step(base, stmt);
-    sqlite3_reset(stmt);
     memcpy(text, fresh, RECORD_UUID);
-    return rc == SQLITE_DONE;
+    return set_meta(base, name, fresh);
+}
+
+bool base_adopt(struct base *base, const char *device)
+{
+    char machine[64];
+    machine_name(machine, sizeof machine);
+    return set_meta(base, machine, device);
 }
 
 static bool identify(struct base *base)
@@ -384,7 +400,6 @@ static bool set_up(struct base *base)
     if (base_exec(base, "PRAGMA application_id = 0x53616672") != SQLITE_OK || !fold_create(base, false))
         return false;
     sqlite3_wal_hook(base->db, on_commit, base);
-    wal_prepare(base);
     mark_read(base);
     base->dirty = true; /* frames of the last run may wait in the WAL */
     return true;
@@ -605,6 +620,8 @@ void base_idle(struct base *base, int (*stop)(void *), void *ctx)
 {
     if (base->mode != BASE_SAVING)
         return;
+    if (!base->prepared)
+        wal_prepare(base);
     fold_catch_up(base);
     if (base->dirty)
         checkpoint(base);
@@ -614,5 +631,5 @@ void base_idle(struct base *base, int (*stop)(void *), void *ctx)
 
 bool base_restless(const struct base *base)
 {
-    return base->mode == BASE_SAVING && (base->dirty || !base->checked);
+    return base->mode == BASE_SAVING && (base->dirty || !base->checked || !base->prepared);
 }

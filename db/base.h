@@ -29,6 +29,7 @@ struct base {
     bool          scratch;  /* derived tables are temporary: the file cannot take them */
     bool          checked;  /* the idle check of the file is done */
     char          journal[16]; /* base_journal's answer */
+    bool          prepared; /* the WAL has its length */
     bool          dirty;    /* the WAL has frames that the file lacks */
     int           frames;   /* in the WAL, as of the last commit */
     base_notice  *notice;
@@ -74,14 +75,17 @@ const char *base_journal(struct base *base);
 /* Writes a consistent copy to file, which must not exist. */
 bool base_backup(struct base *base, const char *file);
 
+/* Makes this machine's next events those of an existing device; inside a transaction. */
+bool base_adopt(struct base *base, const char *device);
+
 /* A new time-ordered uuid (version 7) into text. */
 void base_uuid(char text[RECORD_UUID], int64_t utc);
 
 /* Moves the WAL into the file when it has grown long; to be called after a commit was answered. */
 void base_settle(struct base *base);
 
-/* What to do while nothing is asked: folds what is new, moves the WAL into the file, checks the file once. stop is
- * polled during the check and ends it early when it is not 0. */
+/* What to do while nothing is asked: lengthens the WAL, folds what is new, moves the WAL into the file, checks the
+ * file once. stop is polled during the check and ends it early when it is not 0. */
 void base_idle(struct base *base, int (*stop)(void *), void *ctx);
 
 /* True when base_idle has something to do. */

@@ -302,15 +302,17 @@ static void wreck_close(struct wreck *wreck)
         close(wreck->wal);
 }
 
-/* Whose events these are, as meta rows: the learner of most of them. */
-static int keep_identity(struct base *fresh)
+/* Whose events these are: the learner of most of them, and the device that the mark names. */
+static bool keep_identity(struct base *fresh, const char *device)
 {
-    return base_exec(fresh, "INSERT OR IGNORE INTO meta SELECT 'learner', learner FROM event GROUP BY learner"
-                            " ORDER BY count(*) DESC LIMIT 1");
+    if (base_exec(fresh, "INSERT OR IGNORE INTO meta SELECT 'learner', learner FROM event GROUP BY learner"
+                         " ORDER BY count(*) DESC LIMIT 1") != SQLITE_OK)
+        return false;
+    return !*device || base_adopt(fresh, device);
 }
 
 /* Makes a database at `name` with what the wreck holds; true when it is whole and on the disk. */
-static bool rescue(const struct wreck *wreck, const char *name, int64_t *count)
+static bool rescue(const struct wreck *wreck, const char *name, const char *device, int64_t *count)
 {
     struct base fresh = { .path = (char *)name, .mark = -1, .mode = BASE_NOT_SAVING };
     bool        ok =
@@ -325,7 +327,7 @@ static bool rescue(const struct wreck *wreck, const char *name, int64_t *count)
            : NULL;
     if (insert)
         salvage(wreck, insert, count);
-    ok = insert && !sqlite3_get_autocommit(fresh.db) && keep_identity(&fresh) == SQLITE_OK &&
+    ok = insert && !sqlite3_get_autocommit(fresh.db) && keep_identity(&fresh, device) &&
          base_exec(&fresh, "COMMIT") == SQLITE_OK;
     for (int i = 0; i < BASE_STATEMENTS; i++)
         sqlite3_finalize(fresh.cache[i].stmt);
@@ -392,6 +394,8 @@ void repair_resume(const char *path)
 enum repair repair_file(struct base *base, char *aside, size_t size, int64_t *count)
 {
     struct wreck wreck;
+    char         device[RECORD_UUID];
+    mark_device(base, device);
     if (!mark_alone(base)) {
         mark_share(base);
         return REPAIR_BUSY;
@@ -401,7 +405,7 @@ enum repair repair_file(struct base *base, char *aside, size_t size, int64_t *co
     erase(base->path, ".rescue-journal");
     bool ok = fresh && wreck_open(&wreck, base->path);
     if (ok) {
-        ok = rescue(&wreck, fresh, count);
+        ok = rescue(&wreck, fresh, device, count);
         wreck_close(&wreck);
     }
     aside_name(base->path, aside, size);

@@ -587,6 +587,7 @@ json_t *session_view(const struct session *s)
         json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:o}", "title", document_title(s->document), "where", place, "body",
                   body(s), "dock", dock(s), "status", line, "message", s->message, "keys", keys(s));
     json_object_set_new(view, "step", json_string(s->phase == PHASE_FINISHED ? "" : session_here(s)->id));
+    json_object_set_new(view, "kind", json_string(step_kind_names[session_here(s)->kind]));
     if (view && s->overlay)
         json_object_set(view, "overlay", s->overlay);
     if (view && json_is_true(json_object_get(json_object_get(s->shown, "provenance"), "timed")))

@@ -14,7 +14,8 @@
  *    "message": "...",          one line, bright: an error or a notice, until the next key
  *    "keys": [{"key": "Enter", "name": "next", "help": "..."}...],   the footer, most important first
  *    "overlay": [block...],     help or a list over the body, when open
- *    "step": "...",             id of the step, "" on a screen that is none
+ *    "step": "...",             id of the step, "" at the end of a lesson
+ *    "kind": "read",            of the step; absent beyond lessons
  *    "timed": true}             numbers on it are timings, which vary
  * Every block is an object whose "view" names its kind: one row of view_kinds. */
 

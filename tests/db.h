@@ -29,7 +29,7 @@ struct bench {
     struct store *store;
     int64_t       utc;
     int           offset;
-    char          folder[200], path[256];
+    char          folder[200], path[300];
 };
 
 #define assert_near(a, b) assert_true(fabs((a) - (b)) < 1e-9)

@@ -50,8 +50,8 @@ static void print_size(FILE *file, const json_t *view, int width, int height, bo
     struct draw_result result;
     struct canvas *canvas = drawn(view, width, height, &options, &result);
     char *text = canvas_dump(canvas);
-    fprintf(file, "== %d x %d%s, cursor %d %d, lines %d of %d\n%s", width, height, ascii ? ", ascii" : "", result.cursor_x,
-            result.cursor_y, result.body_height, result.content_height, text);
+    fprintf(file, "== %d x %d%s, cursor %d %d, lines %d of %d\n%s", width, height, ascii ? ", ascii" : "",
+            result.cursor_x, result.cursor_y, result.body_height, result.content_height, text);
     free(text);
     canvas_free(canvas);
 }

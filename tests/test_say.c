@@ -261,7 +261,8 @@ static void say_has_no_drawings(void **state)
 static void say_one_sentence_a_line(void **state)
 {
     json_t *block = json_pack("{s:s, s:s}", "view", "prose", "text",
-                              "One byte holds 256 values. E4M3 uses 254 of them, e.g. for 240. \"Is it enough?\" Mostly!");
+                              "One byte holds 256 values. E4M3 uses 254 of them, e.g. for 240. \"Is it enough?\" "
+                              "Mostly!");
     char *said = say_text_of(block);
     (void)state;
     assert_string_equal(said, "One byte holds 256 values.\nE4M3 uses 254 of them, e.g. for 240.\n\"Is it enough?\"\n"

@@ -51,6 +51,7 @@ static int show(const char *path)
     bool open = view && screen_open(&options, error, sizeof error);
     if (!open) {
         printf("no screen: %s\n", view ? error : path);
+        json_decref(view);
         return 1;
     }
     for (bool going = true; going;) {

@@ -1,4 +1,4 @@
-/* commands_lesson.c: lessons as documents, for the command line: the list, a lesson as prose, its deep dives by words. */
+/* commands_lesson.c: lessons as documents, for the command line: the list, one as prose, deep dives by words. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,7 +119,8 @@ static void print_heading(const char *title, const char *more)
 static void print_step(struct plain_print *print, struct session *session, const struct step *step)
 {
     session_go(session, step->id);
-    json_t *view = session_view(session), *ask = json_object_get(step->json, "ask"), *body = json_object_get(view, "body");
+    json_t *view = session_view(session), *body = json_object_get(view, "body");
+    json_t *ask = json_object_get(step->json, "ask");
     bool asks = ask && json_equal(json_array_get(ask, 0), json_array_get(body, 0));
     if (!asks)
         plain_print_blocks(print, ask, false);

@@ -61,7 +61,8 @@ static bool ask_learner(struct options *options, char seed[40], bool *plain, boo
     if (!learner)
         return false;
     learner_hush(learner); /* the store of the tutor itself will say it */
-    json_t *settings = learner_ask(learner, STORE_SETTINGS, NULL), *progress = learner_ask(learner, STORE_PROGRESS, NULL);
+    json_t *settings = learner_ask(learner, STORE_SETTINGS, NULL);
+    json_t *progress = learner_ask(learner, STORE_PROGRESS, NULL);
     if (!options->seed)
         seed_of(learner, settings, seed);
     options->seed = options->seed ? options->seed : seed;

@@ -107,7 +107,7 @@ struct layout {
 static struct layout layout_of(const json_t *view, int width, int height)
 {
     struct layout l = { .width = width, .height = height };
-    bool has_line = json_object_get(view, "status") || json_object_get(view, "message");
+    bool has_line = *view_text(view, "status", "") || *view_text(view, "message", "");
     l.margin = width >= DRAW_TEXT_WIDTH + 2 * DRAW_MARGIN ? DRAW_MARGIN : width >= 64 ? 2 : width >= 32 ? 1 : 0;
     l.compact = height < 16;
     l.keys_row = height - 1;
@@ -180,8 +180,8 @@ static void draw_footer(const struct pen *pen, const json_t *keys, int y)
 
 static void draw_status(const struct pen *pen, const json_t *view, int y)
 {
-    const char *message = view_text(view, "message", NULL);
-    if (message)
+    const char *message = view_text(view, "message", "");
+    if (*message)
         pen_clip(pen, 0, y, pen->width, message, STYLE_ERROR);
     else
         pen_clip(pen, 0, y, pen->width, view_text(view, "status", ""), STYLE_DIM);

@@ -6,6 +6,8 @@
 
 #include "tutor/axis.h"
 
+enum { FIELD = 6 }; /* cells that an input keeps before its unit */
+
 /* ------------------------------------------------------------------------------------------------------- input */
 
 /* A line that is longer than its place is shown around its cursor. Returns the cells taken. */
@@ -57,11 +59,15 @@ static int one_line_input(struct pen *pen, const json_t *block, size_t cursor)
         x = pen_text(pen, 0, 0, label, STYLE_TEXT) + 1;
     x += pen_put(pen, x, y, GLYPH_POINTER, STYLE_FOCUS) + 1;
     int room = pen->width - x - (unit ? text_width(unit) + 1 : 0);
-    int width = input_line(pen, x, y, room > 1 ? room : 1, text, cursor);
-    if (!*text && hint)
-        width = pen_clip(pen, x, y, room, hint, STYLE_DIM);
-    if (unit)
-        pen_text(pen, x + (width > 6 ? width : 6) + 1, y, unit, STYLE_DIM);
+    int width = input_line(pen, x, y, room > 1 ? room : 1, text, cursor), end = x;
+    if (unit && *unit) {
+        end += (width > FIELD ? width : FIELD) + 1;
+        end += pen_text(pen, end, y, unit, STYLE_DIM) + 2;
+    }
+    if (!*text && hint && end + text_width(hint) <= pen->width)
+        pen_text(pen, end + 1, y, hint, STYLE_DIM);
+    else if (!*text && hint)
+        y += pen_wrap(pen, x, y + 1, pen->width - x, hint, STYLE_DIM);
     return y + 1 + (echo ? pen_wrap(pen, x, y + 1, pen->width - x, echo, STYLE_DIM) : 0);
 }
 

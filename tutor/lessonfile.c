@@ -75,15 +75,16 @@ static void say_finding(const json_t *message, const char *path, char *error, si
     if (!finding)
         finding = message;
     int line = (int)json_integer_value(json_object_get(finding, "line"));
-    const char *text = view_text(finding, "text", "the lab could not read it"), *where = view_text(finding, "path", path);
+    const char *text = view_text(finding, "text", "the lab could not read it");
+    const char *where = view_text(finding, "path", path);
     if (line > 0)
         snprintf(error, size, "%.300s:%d: %.600s", where, line, text);
     else
         snprintf(error, size, "cannot use lesson '%.300s': %.600s", path, text);
 }
 
-static struct document *make_document(const struct options *options, const char *path, const char *text, const char *kept,
-                                      char *error, size_t size)
+static struct document *make_document(const struct options *options, const char *path, const char *text,
+                                      const char *kept, char *error, size_t size)
 {
     char why[256];
     struct actors *actors = actors_open(options, NULL, error, size);
@@ -107,7 +108,8 @@ static struct document *make_document(const struct options *options, const char 
     return document;
 }
 
-static bool open_file(struct lessonfile *lesson, const struct options *options, const char *path, char *error, size_t size)
+static bool open_file(struct lessonfile *lesson, const struct options *options, const char *path, char *error,
+                      size_t size)
 {
     char sha256[SHA256_HEX], kept[PATH_MAX] = "", why[512];
     size_t length = 0;

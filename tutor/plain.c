@@ -27,6 +27,7 @@ struct plain {
     bool                  done;
     unsigned              effects;  /* of the last event fed */
     json_t               *tried;    /* the view from which "next" was said last */
+    bool                  wandered; /* by a command: a read step waits for a line before it is left */
     char                  input[INPUT_BYTES];
     size_t                used;
     bool                  ended;    /* end of input */
@@ -180,7 +181,8 @@ static void ask_cell(struct plain *p, const json_t *cells)
             const json_t *column = json_array_get(columns, c);
             if (!view_flag(cell, "focused"))
                 continue;
-            int used = snprintf(text, sizeof text, "%s, %s:", view_text(row, "label", ""), view_text(column, "title", ""));
+            int used = snprintf(text, sizeof text, "%s, %s:", view_text(row, "label", ""),
+                                view_text(column, "title", ""));
             json_array_foreach(json_object_get(column, "choices"), i, choice)
                 used += snprintf(text + used, sizeof text - (size_t)used, "%s %zu %.80s", i ? "," : "", i + 1,
                                  json_string_value(choice));
@@ -193,11 +195,9 @@ static void prompt(struct plain *p, const json_t *view)
     static const char *const prompts[] = { [WANTS_NOTHING] = "Enter goes on: ", [WANTS_LINE] = "your answer: ",
                                            [WANTS_CONFIDENCE] = "how sure: ", [WANTS_GRADE] = "again or good: " };
     const json_t *cells = dock_block(view, VIEW_CELLS);
-    if (p->holds)
-        return;
     if (cells)
         ask_cell(p, cells);
-    if (p->terminal)
+    if (p->terminal && !p->holds)
         fputs(prompts[app_wants(p->app)], stdout);
     fflush(stdout);
 }
@@ -263,6 +263,7 @@ static void command(struct plain *p, const struct reply *reply)
 {
     char text[256];
     feed_command(p, reply->command, reply->text);
+    p->wandered = reply->command != COMMAND_NEXT && reply->command != COMMAND_SKIP;
     json_t *view = app_view(p->app);
     if (p->effects & FX_BELL && !*view_text(view, "message", "")) {
         snprintf(text, sizeof text, "':%s' does nothing here", command_table[reply->command].name);
@@ -278,14 +279,10 @@ static void go_on(struct plain *p)
     bool stuck = p->tried && json_equal(view, p->tried);
     json_decref(p->tried);
     p->tried = view;
+    p->wandered = false;
     feed_command(p, stuck ? COMMAND_SKIP : COMMAND_NEXT, NULL);
     if (stuck && p->effects & FX_BELL)
         p->done = true;
-}
-
-static bool in_lesson(const struct plain *p)
-{
-    return app_session(p->app) && session_next_open(app_session(p->app)) >= 0;
 }
 
 /* --- a turn ------------------------------------------------------------------------------------------------------- */
@@ -318,10 +315,25 @@ static void use_line(struct plain *p, const char *line, enum session_wants wants
         answer(p, &reply);
 }
 
-/* Whether the lesson's last screen is up. */
+/* The last screen of a lesson is up. */
 static bool at_end(const json_t *view)
 {
     return *view_text(view, "step", "-") == '\0';
+}
+
+/* In a script a read step takes no line, so that a command after it is for the question that follows. */
+static bool passes(const struct plain *p, const json_t *view)
+{
+    return !p->terminal && !p->wandered && !at_end(view) && strcmp(view_text(view, "kind", ""), "read") == 0;
+}
+
+/* No line is left: steps that take none are still shown; a lesson's last screen ends it. */
+static void run_out(struct plain *p, enum session_wants wants, bool last)
+{
+    if (wants == WANTS_NOTHING && app_session(p->app) && !last && !p->done)
+        go_on(p);
+    else
+        p->done = true;
 }
 
 static void turn(struct plain *p)
@@ -332,16 +344,16 @@ static void turn(struct plain *p)
         return;
     json_t *view = app_view(p->app);
     enum session_wants wants = app_wants(p->app);
-    bool sure = dock_block(view, VIEW_CELLS) == NULL && !view_flag(dock_block(view, VIEW_INPUT), "multiline");
-    bool last = at_end(view);
-    prompt(p, view);
+    bool sure = strcmp(view_text(view, "kind", ""), "predict") == 0, last = at_end(view), pass = passes(p, view);
+    if (!pass)
+        prompt(p, view);
     json_decref(view);
-    if (next_line(p, line))
-        use_line(p, line, wants, sure);
-    else if (wants == WANTS_NOTHING && in_lesson(p) && !last && !p->done)
+    if (pass)
         go_on(p);
+    else if (!next_line(p, line) || (last && !p->terminal && line[strspn(line, " \t")] != ':'))
+        run_out(p, wants, last);
     else
-        p->done = true;
+        use_line(p, line, wants, sure);
 }
 
 static void begin(struct plain *p, const struct loop_start *start)

@@ -103,18 +103,19 @@ static json_t *place_as_input(const json_t *place)
     view_format(view_number(place, "from", 0), from, sizeof from);
     view_format_unit(view_number(place, "to", 0), unit, to, sizeof to);
     snprintf(hint, sizeof hint, "a value from %s to %s", from, to);
-    return json_pack("{s:s, s:s, s:s, s:s}", "view", "input", "label", view_text(place, "label", "your guess"), "text", "",
-                     "hint", hint);
+    return json_pack("{s:s, s:s, s:s, s:s}", "view", "input", "label", view_text(place, "label", "your guess"),
+                     "text", "", "hint", hint);
 }
 
-/* Without what was typed so far. */
+/* Without what was typed so far; NULL when it shows nothing else. */
 static json_t *empty_input(const json_t *input)
 {
-    json_t *copy = json_deep_copy(input);
-    json_object_set_new(copy, "text", json_string(""));
-    json_object_del(copy, "echo");
-    json_object_del(copy, "cursor");
-    return copy;
+    const char *label = view_text(input, "label", ""), *unit = view_text(input, "unit", "");
+    const char *hint = view_text(input, "hint", "");
+    if (!*hint)
+        return NULL;
+    json_t *title = *unit ? json_sprintf("%s, in %s", label, unit) : json_string(label);
+    return json_pack("{s:s, s:o, s:s, s:s}", "view", "input", "label", title, "text", "", "hint", hint);
 }
 
 static json_t *without_focus(const json_t *block, const char *list)

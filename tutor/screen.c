@@ -439,6 +439,19 @@ static attr_t attributes_of(unsigned look)
     return a;
 }
 
+/* The color of a style; of a heat map's levels, computed once a theme. */
+static int style_color(uint8_t style, int32_t rgb)
+{
+    static int levels[16];
+    static const struct theme *known;
+    if (screen.colors != 256 || style < STYLE_HEAT0)
+        return color_of(rgb);
+    for (int i = 0; known != screen.theme && i < 16; i++)
+        levels[i] = theme_level(screen.theme, i);
+    known = screen.theme;
+    return levels[style - STYLE_HEAT0];
+}
+
 /* Styles repeat: one lookup a frame for each pair of them. */
 static struct paint paint_of(uint8_t style, uint8_t back)
 {
@@ -449,7 +462,7 @@ static struct paint paint_of(uint8_t style, uint8_t back)
         return *paint;
     struct look look = screen.colors ? theme_look(screen.theme, style, back) : theme_mono(style);
     paint->attributes = attributes_of(look.attributes);
-    paint->pair = screen.colors ? pair_of(color_of(look.fg), color_of(look.bg)) : 0;
+    paint->pair = screen.colors ? pair_of(style_color(style, look.fg), style_color(back, look.bg)) : 0;
     known_frame[style][back] = frame;
     return *paint;
 }

@@ -23,7 +23,7 @@ static const struct theme themes[THEME_COUNT] = {
           [STYLE_TEXT] = OWN, [STYLE_STRONG] = OWN, [STYLE_DIM] = 0x8B929C, [STYLE_TITLE] = OWN,
           [STYLE_RULE] = 0x4C525B, [STYLE_AXIS] = 0x7D848E, [STYLE_KEY] = OWN, [STYLE_CODE] = 0xB9C4D0,
           [STYLE_QUOTE] = 0xC9C2B2, [STYLE_STRUCK] = 0x6E757F, [STYLE_GUESS] = 0x5CB0FF, [STYLE_OUTCOME] = 0xFFA040,
-          [STYLE_VALUE] = 0xC5CBD3, [STYLE_WRONG] = 0x8B929C, [STYLE_LIMIT] = 0xE8EBEF, [STYLE_SIGN] = 0xE583B2,
+          [STYLE_VALUE] = 0xC5CBD3, [STYLE_WRONG] = 0x8B929C, [STYLE_LIMIT] = 0xE8EBEF, [STYLE_SIGN] = 0xE066CC,
           [STYLE_EXPONENT] = 0x59C2AE, [STYLE_MANTISSA] = 0xDCC96B, [STYLE_FOCUS] = 0xFFFFFF, [STYLE_ERROR] = 0xFF6F61,
           [STYLE_OK] = 0x86C98A, [STYLE_PART0] = 0xAEB6C0, [STYLE_PART1] = 0x818A96, [STYLE_PART2] = 0xCBD1D8,
           [STYLE_PART3] = 0x636C78, [STYLE_NAN] = 0xB05CE0 } },
@@ -183,11 +183,48 @@ static double distance(int32_t a, int32_t b)
     return (2 + red / 256) * r * r + 4 * g * g + (2 + (255 - red) / 256) * u * u;
 }
 
+/* How colorful a color is: 0 for greys, 255 at most. */
+static int chroma(int32_t rgb)
+{
+    int r = rgb >> 16, g = (rgb >> 8) & 0xFF, b = rgb & 0xFF;
+    int most = r > g ? r : g, least = r < g ? r : g;
+    most = b > most ? b : most;
+    least = b < least ? b : least;
+    return most - least;
+}
+
+static int luma(int32_t rgb)
+{
+    return 2 * (rgb >> 16) + 5 * ((rgb >> 8) & 0xFF) + (rgb & 0xFF);
+}
+
 int theme_nearest(int32_t rgb, int colors)
 {
-    int best = colors >= 256 ? 16 : 0;
-    for (int i = best; i < colors && i < 256; i++)
-        if (distance(palette(i), rgb) < distance(palette(best), rgb))
+    bool few = colors < 256, grey = chroma(rgb) < 48;
+    int best = -1;
+    for (int i = few ? 0 : 16; i < colors && i < 256; i++) {
+        if (few && grey != (chroma(palette(i)) == 0))
+            continue;
+        if (best < 0 || distance(palette(i), rgb) < distance(palette(best), rgb))
             best = i;
-    return best;
+    }
+    return few && grey && colors < 16 ? -1 : best;
+}
+
+/* The levels' numbers among 256 colors: each the nearest that goes on in brightness from the level before, since the
+ * palette has so few dark tones that plain rounding would make several levels one. */
+int theme_level(const struct theme *theme, int level)
+{
+    int rising = luma(heat_color(theme, 15)) > luma(heat_color(theme, 0)) ? 1 : -1, last = -1;
+    for (int l = 0; l <= level; l++) {
+        int best = -1;
+        for (int i = 16; i < 256; i++) {
+            if (last >= 0 && (luma(palette(i)) - luma(palette(last))) * rising < 12)
+                continue;
+            if (best < 0 || distance(palette(i), heat_color(theme, l)) < distance(palette(best), heat_color(theme, l)))
+                best = i;
+        }
+        last = best < 0 ? last : best;
+    }
+    return last;
 }

@@ -36,7 +36,11 @@ int32_t theme_paper(const struct theme *theme);
 int32_t theme_ink(const struct theme *theme);
 
 /* The nearest of a terminal's first `colors` colors (8, 16 or 256) to 0xRRGGBB, by perceived distance. With 256, the
- * first 16 are left out: people redefine them. */
+ * first 16 are left out: people redefine them. With fewer, a color stays a color and a grey a grey, and with 8 a grey
+ * is -1, the terminal's own. */
 int theme_nearest(int32_t rgb, int colors);
+
+/* The number of a level of a heat map, 0 to 15, among 256 colors: all different. */
+int theme_level(const struct theme *theme, int level);
 
 #endif
