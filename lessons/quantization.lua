@@ -243,7 +243,6 @@ return lesson {
       back = "Decode reads every weight for each token and waits for those bytes, not for arithmetic. What stays BF16, such as the LM head, limits the gain: Qwen3.6-27B gets at most 1.9 times from FP8 and 3.4 times from INT4.",
       again = "FP8 halves a weight. Why is 2 times out of reach for Qwen3.6-27B's decode?",
     },
-    links = { "memory-wall" },
   },
 
   -- the KV cache ----------------------------------------------------------------------------------------------------
@@ -340,7 +339,7 @@ head_dim                 256]],
       back = "KV room is what the weights leave: FP8 weights enlarge it, the fp8 cache halves what a token takes from it. The fixed state a chat (146.8 MiB) does not shrink. 15, then 25, then 48 chats of 32k on 94 GB.",
       again = "Which two things set how many chats fit on one card?",
     },
-    links = { "kv-cache", "fit" },
+    
   },
 
   -- the catch -------------------------------------------------------------------------------------------------------
@@ -397,7 +396,7 @@ head_dim                 256]],
       blocks[5] = view.quote "On a scale that must carry the flour sack, every spice weighs 0."
       return blocks
     end,
-    links = { "scales", "outliers" },
+    links = { "scales" },
   },
 
   predict {
@@ -455,7 +454,7 @@ head_dim                 256]],
       back = "The ordinary values. The outlier survives, its neighbors pay: more than half become 0, and 99.9 % of the squared error is theirs. Every good method is a strategy for that.",
       again = "Why do typical values vanish when one value in a thousand is huge?",
     },
-    dives = { "awq-salient" }, links = { "outliers", "smoothquant", "awq", "fp8" },
+    dives = { "awq-salient" }, links = { "outliers", "smoothquant" },
   },
 
   -- does it hurt ----------------------------------------------------------------------------------------------------
@@ -478,7 +477,7 @@ head_dim                 256]],
     },
     wrong = { { "e4m3", "int8", "fp4", "int4" }, { "e4m3", "int8", "int4", "fp4" } },
     knobs = {
-      group = { "128", choices = { "32", "64", "128", "256" }, label = "INT4 group", at = 1 },
+      group = { "128", choices = { "16", "32", "64", "128", "256" }, label = "INT4 group", at = 1 },
       alpha = { 0.5, from = 0, to = 1, step = 0.1, label = "SmoothQuant alpha", at = 2 },
     },
     compute = function(lab, knob)
@@ -535,11 +534,14 @@ head_dim                 256]],
           or string.format("Round the activations too, one scale a token (W8A8: 8 bits for weights, 8 for activations), and the lead melts: INT8 %s, FP8 %s. Each token carries the six outlier channels; its other channels pay.", db(s.both[1]), db(s.both[2])),
         string.format("SmoothQuant divides the large channels before rounding and multiplies the weights that meet them: the same product, easier numbers. INT8 reaches %s (alpha %.1f).", db(s.smooth), o.alpha),
         bars("A real layer: MiniLM", o.real),
-        string.format("FP4 beats INT4 here by sharing a scale with 15 others instead of %d, and pays for it: %.2f bits a weight against %.2f.",
-          tonumber(o.group) - 1, s.weights[3].bits, s.weights[4].bits),
+        s.weights[3].db > s.weights[4].db
+          and string.format("FP4 leads INT4 because each value shares its scale with 15 others and not with %d; it pays in scales, %.2f bits a weight against %.2f.",
+            tonumber(o.group) - 1, s.weights[3].bits, s.weights[4].bits)
+          or string.format("With groups of %s INT4 passes FP4: at equal scales even steps suit a bell curve better (%.2f bits a weight against %.2f).",
+            o.group, s.weights[4].bits, s.weights[3].bits),
       }
     end,
-    dives = { "awq-salient" }, links = { "smoothquant", "gptq", "awq", "fp4" },
+    dives = { "awq-salient" }, links = { "awq" },
   },
 
   predict {
@@ -615,7 +617,7 @@ head_dim                 256]],
         source = "llm-compressor documentation" },
       "On an A100 an FP8 file still loads, but its weights are unpacked to 16 bits before they are multiplied: memory is saved, arithmetic is not. H100 has no INT4 arithmetic either; INT4 there always means unpacking.",
     },
-    links = { "choose", "gptq", "awq", "fp4" },
+    links = { "gptq", "fp4" },
   },
 
   recall {
@@ -623,6 +625,7 @@ head_dim                 256]],
     front = "When weight-only INT4, and when W8A8 (FP8 or INT8)?",
     back = "INT4 weights when memory or bandwidth is short and few chats run at once: it moves the fewest weight bytes. W8A8 under heavy batching on a large GPU: there arithmetic is the limit, and 8-bit arithmetic runs at twice the rate, while INT4 must first be unpacked.",
     again = "One user on a small card, or 250 users on an H100: which format for which, and why?",
+    links = { "choose" },
   },
 
   -- part two: Kubernetes --------------------------------------------------------------------------------------------
@@ -772,6 +775,7 @@ vllm bench serve --model Qwen/Qwen3.6-27B-FP8 --dataset-name random \
   --random-input-len 32768 --random-output-len 256 \
   --max-concurrency 1 --num-prompts 20]], caption = "repeat with input lengths 2048, 8192 and 32768" },
     "Compare TTFT, the time to the first token: that is prefill. Then TPOT, the time per token after it: that is decode. If TTFT grows faster with the prompt's length under fp8, long prompts pay for the extra chats.",
+    dives = { "rerankers" }, links = { "fp8", "embeddings" },
   },
 
   -- part two: in your words -----------------------------------------------------------------------------------------
