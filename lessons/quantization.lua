@@ -330,7 +330,7 @@ head_dim                 256]],
         string.format("The second switch gives %s times, not 2: a chat is %s MiB of cache and %.1f MiB of state, and the state does not shrink.",
           fmt(o.full.sequences / math.max(o.half.sequences, 1)), fmt((o.one.kv_bytes_total - o.one.state_bytes_per_sequence) / 2 ^ 20),
           o.one.state_bytes_per_sequence / 2 ^ 20),
-        "An upper bound: activations, captured graphs and rounding to blocks take room too. And 27 and 54 GiB, often quoted for this model, are 27 billion parameters times 1 and 2 bytes, in GB; the files have 28.75 and 51.74 GiB.",
+        "An upper bound: activations, captured graphs and rounding to blocks take room too.",
         view.note { title = "Kubernetes", text = "A chat is a pod, the card a node, the KV room its allocatable memory. Smaller requests pack more pods on the node; the fixed state is an overhead per pod that no request can shrink." },
       }
     end,
@@ -437,13 +437,14 @@ head_dim                 256]],
       local blocks = {
         view.bars { title = "Squared error, INT8, one scale", unit = "%", to = 100, bars = {
           { label = "ordinary", value = share, role = "outcome" }, { label = "outliers", value = 100 - share } } },
-        string.format("The usual story blames the outliers' own rounding. Under a shared scale it is the other way round: the largest, %s, is off by at most %s, hardly anything; an ordinary value of 0.5 is off by the same half step, and that is all of it. There are 999 of those for each outlier.",
+        string.format("The usual story blames the outliers' own rounding. Under a shared scale it is the other way round: an outlier of %s is off by %s at most, hardly anything. An ordinary value of 0.5 may be off by all of itself, and there are 999 of those for each outlier.",
           fmt(o.amax), fmt(o.step / 2)),
         view.plot { title = "Signal over error, as the outliers grow", x = { label = "largest value / typical size (rms)", scale = "log" }, y = { label = "SQNR", unit = "dB" },
           series = { { label = "INT8", x = o.curve.peak, y = o.curve.int8 }, { label = "E4M3", x = o.curve.peak, y = o.curve.e4m3 } },
           refs = o.cross and { { x = o.cross, label = "equal at " .. fmt(o.cross) } } or nil },
         "SQNR is the size of the signal over the size of its error, in decibels: 6 dB more halves the error, 20 dB more leaves a tenth.",
-        string.format("Here INT8 has %s and E4M3 %s. INT8 has one step for all, E4M3 a step for each power of two, so a huge value costs its neighbors nothing.", db(o.int8), db(o.e4m3)),
+        string.format("Here INT8 has %s and E4M3 %s. INT8 has one step for all, E4M3 a step for each power of two, so a huge value costs its neighbors nothing.%s",
+          db(o.int8), db(o.e4m3), o.cross and " They draw level where the largest value is " .. fmt(o.cross) .. " times the typical one." or ""),
         "Every good method is a strategy for this. Give a scale to fewer numbers (token, channel, group); move size from activations into weights (SmoothQuant); take outlier channels out (LLM.int8()); or let each value bring its own step (FP8).",
         view.quote "The sack weighs true; the spices beside it read 0. Saffron is the other danger: a pinch slightly off matters when the dish is made sixtyfold. Weights that meet large activations are saffron.",
       }
@@ -603,9 +604,9 @@ head_dim                 256]],
       { title = "Bits", choices = { "8", "4" } },
       { title = "Rounds", choices = { "weights", "weights, activations" } },
       { title = "Quality", choices = { "nearly lossless", "small loss", "needs most care" } },
-      { title = "When", choices = { "H100 and newer", "INT8 cores, older GPUs", "few chats, small GPU", "Blackwell" } },
+      { title = "When", choices = { "Ada, H100, newer", "INT8 cores, older GPUs", "few chats, small GPU", "Blackwell" } },
     },
-    { "FP8 (E4M3), W8A8", "8", "weights, activations", "nearly lossless", "H100 and newer" },
+    { "FP8 (E4M3), W8A8", "8", "weights, activations", "nearly lossless", "Ada, H100, newer" },
     { "INT8 + SmoothQuant, W8A8", "8", "weights, activations", "small loss", "INT8 cores, older GPUs" },
     { "INT4 (GPTQ, AWQ), W4A16", "4", "weights", "small loss", "few chats, small GPU" },
     { "FP4 (NVFP4)", "4", "weights, activations", "needs most care", "Blackwell" },
@@ -705,7 +706,7 @@ head_dim                 256]],
           and string.format("%s %s, so one card is enough and no tensor-parallel split is needed (each matrix cut across cards, which then talk after every layer).",
             o.now.sequences, o.now.sequences == 1 and "chat fits" or "chats fit")
           or "Nothing fits: the weights leave no room for one chat. Here you would need a tensor-parallel split (each matrix cut across cards, which then talk after every layer), a larger card, or fewer bits.",
-        string.format("The usual account, 27 GiB against 54, says that FP8 is what makes the model fit on one H100. By the files it is %s against %s, and BF16 fits a 94 GB card too. What FP8 buys there is room for chats, and speed.", gib(o.file), gib(o.bf16)),
+        string.format("27 billion parameters times 1 and 2 bytes give 27 and 54 GB, often written as GiB, and with them goes the claim that FP8 is what makes this model fit on one H100. The files have %s and %s: BF16 fits a 94 GB card too. FP8 buys room for chats there, and speed.", gib(o.file), gib(o.bf16)),
         "The FP8 files are more than 27 GB because embeddings, LM head, norms and the vision part stay BF16: 8.9 bits a parameter in all. And 94 GB is 93.6 GiB in nvidia-smi.",
       }
     end,
@@ -741,14 +742,15 @@ head_dim                 256]],
         y[i + 1] = 100 * (bytes("bf16", x[i + 1], chats) / bytes("fp8", x[i + 1], chats) - 1)
       end
       return { answer = 100 * (bytes("bf16", context, chats) / bytes("fp8", context, chats) - 1), x = x, y = y, context = context, chats = chats,
-               weights = weights, cache = chats * 65536 * context }
+               weights = weights, cache = chats * 65536 * context,
+               obvious = 100 * ((weights + 4 * chats * 65536 * context) / (weights + 2 * chats * 65536 * context) - 1) }
     end,
     reveal = function(o, guess)
       return {
         view.plot { title = "Faster decode by an fp8 cache, at most", x = { label = "tokens a chat", scale = "log" }, y = { label = "faster", unit = "%" },
                     series = { { label = o.chats == 1 and "one chat" or o.chats .. " chats", x = o.x, y = o.y } }, refs = { { x = o.context, label = fmt(o.context) } } },
         string.format("The BF16 cache is %s beside %s of weights. Halving the smaller of the two does little, until the context is long or many chats share the weights.", gb(o.cache), gb(o.weights)),
-        "With the obvious KV formula, four times too large for this model, one would expect 14 % at 32k.",
+        string.format("By the obvious KV formula, four times too large for this model, one would expect %s.", percent(o.obvious)),
         "So here the fp8 cache is first of all room for chats. For speed, turn the knobs: at 262,144 tokens it counts, and with 16 chats earlier.",
       }
     end,
