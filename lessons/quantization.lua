@@ -371,14 +371,23 @@ head_dim                 256]],
       local real = lab.tensor "minilm/ffn_in"
       scales.channel = "tile:" .. real.rows .. "x1"
       local rq = lab.quantize(real, { format = knob.format, scale = scales[knob.scale] or knob.scale })
-      return { answer = 100 * q.zero_fraction, x = x, q = q, real = real, rq = rq, times = knob.times, scale = knob.scale, format = knob.format }
+      local columns = real:columns()
+      for i = 1, 2 do
+        local tokens = 0
+        for row = 1, real.rows do
+          if math.abs(real:at(row, columns[i].index + 1)) > 3 * real.rms then tokens = tokens + 1 end
+        end
+        columns[i].tokens = tokens
+      end
+      return { answer = 100 * q.zero_fraction, x = x, q = q, real = real, rq = rq, columns = columns,
+               times = knob.times, scale = knob.scale, format = knob.format }
     end,
     reveal = function(o)
       local step = o.q.step
-      local columns = o.real:columns()
+      local columns = o.columns
       local marks = {}
       for i = 1, 2 do
-        marks[i] = { at = columns[i].index, label = string.format("feature %d: %s times the median", columns[i].index, fmt(columns[i].times)) }
+        marks[i] = { at = columns[i].index, label = "feature " .. columns[i].index }
       end
       local blocks = { view.hist { o.x, grid = o.q, from = -6, to = 6, bins = 64, title = "Ordinary values, before and after" } }
       if o.format == "int8" and o.scale == "tensor" then
@@ -391,7 +400,8 @@ head_dim                 256]],
         blocks[2] = string.format("E4M3's steps grow with the value, so small ones keep small steps: %s of the values become 0.", percent(o.answer))
       end
       blocks[3] = view.heat { o.real, title = "A real tensor: what enters a feed-forward layer of MiniLM", row = "token", column = "feature", marks = marks }
-      blocks[4] = string.format("These are activations, the numbers that travel between layers. Each row is a token, each column a feature, also called a channel. A few columns tower over the rest at almost every token: outlier channels. Rounded as set below, %s of this tensor becomes 0.",
+      blocks[4] = string.format("These are activations, the numbers that travel between layers: a row is a token, a column a feature, also called a channel. Outlier channels tower over the rest: feature %d at %d of %d tokens (%s times the median feature), feature %d at %d (%s times). Rounded in the same way, %s of this tensor becomes 0.",
+        columns[1].index, columns[1].tokens, o.real.rows, fmt(columns[1].times), columns[2].index, columns[2].tokens, fmt(columns[2].times),
         percent(100 * o.rq.zero_fraction))
       blocks[5] = view.quote "On a scale that must carry the flour sack, every spice weighs 0."
       return blocks
