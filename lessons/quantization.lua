@@ -75,12 +75,15 @@ return lesson {
     wrong = { 237, 237.4, 238 },
     knobs = { value = { 237.4, from = 1, to = 500, scale = "log", label = "weight", unit = "g", at = 1 } },
     compute = function(lab, knob)
-      local x = lab.values { knob.value }
-      local casts = {}
-      for i, name in ipairs { "fp16", "bf16", "e4m3", "e5m2" } do casts[i] = lab.cast(x, name) end
+      local casts, rows = {}, {}
+      for i, name in ipairs { "fp16", "bf16", "e4m3", "e5m2" } do
+        local c = lab.cast(knob.value, name)
+        casts[i] = c
+        rows[i] = { label = TITLES[name], value = exact(c.value), bits = c.bits, lanes = c.lanes, step = exact(c.step) }
+      end
       local reach = knob.value > 256 and 64 or knob.value > 128 and 32 or knob.value / 4
       local from, to = knob.value - reach, knob.value + reach
-      return { answer = casts[3].value, x = knob.value, casts = casts, from = from, to = to,
+      return { answer = casts[3].value, x = knob.value, casts = casts, rows = rows, from = from, to = to,
                values = lab.format("e4m3").values(from, to) }
     end,
     reveal = function(o)
@@ -103,7 +106,7 @@ return lesson {
         view.grid { title = "E4M3's values here", from = o.from, to = o.to, unit = "g", values = o.values,
                     marks = { { at = o.x, label = exact(o.x), role = "value" },
                               { at = e4m3.value, label = exact(e4m3.value), role = "outcome" } } },
-        view.bits { fp16, bf16, e4m3, e5m2 },
+        view.bits { rows = o.rows },
         why,
         fp16.value ~= o.x
           and string.format("Even FP16 misses: it stores %s. BF16, the 16 bits in which most models are published, trades mantissa for range and stores %s. E5M2 is the same trade in 8 bits and stores %s.",
@@ -144,17 +147,18 @@ return lesson {
     compute = function(lab, knob)
       local before = lab.weights { config = MODEL, format = "bf16" }
       local after = lab.weights { config = MODEL, format = "int4", head = knob.head }
-      local flops = before.streamed_bytes * knob.batch -- two operations a weight, two bytes a weight
+      local batch = math.floor(knob.batch + 0.5)
+      local flops = before.streamed_bytes * batch -- two operations a weight, two bytes a weight
       local slow = step_seconds(before.streamed_bytes, flops, CARD.bf16)
       local fast = step_seconds(after.streamed_bytes, flops, CARD.bf16)
       local gemv
-      if knob.batch == 1 then
+      if batch == 1 then
         local formats = { "fp16", "e4m3", "int8", "int4" }
         if knob.loop ~= "vector" then formats[5] = "int4-naive" end
         gemv = lab.gemv { formats = formats }
       end
       return { answer = slow / fast, before = before, after = after, gemv = gemv, flops = flops, slow = slow, fast = fast,
-               batch = knob.batch, head = knob.head }
+               batch = batch, head = knob.head }
     end,
     reveal = function(o)
       local b, a = o.before, o.after
