@@ -103,6 +103,17 @@ static void check_references(struct check *c, const struct step *step, const cha
         }
 }
 
+/* Several predictions of one part may build one idea: the part needs a card, each step of it does not. */
+static bool part_has_card(const struct check *c, const struct step *step)
+{
+    for (int i = 0; i < document_step_count(c->document); i++) {
+        const struct step *other = document_step(c->document, i);
+        if (other->part == step->part && (step->part >= 0 || other == step) && json_object_get(other->json, "card"))
+            return true;
+    }
+    return false;
+}
+
 static void check_step_data(struct check *c, const struct step *step)
 {
     const json_t *cited = json_object_get(step->json, "answer");
@@ -111,8 +122,8 @@ static void check_step_data(struct check *c, const struct step *step)
     check_references(c, step, "links", "links", "lesson");
     if (step->kind != STEP_PREDICT)
         return;
-    if (!json_object_get(step->json, "card"))
-        find_fault(c, step, NULL, "has no card");
+    if (!part_has_card(c, step))
+        find_fault(c, step, NULL, "neither it nor its part has a card");
     if (cited && !json_object_get(step->json, "source"))
         find_fault(c, step, "answer", "an answer of the author's needs a source");
     if (!cited && !step->live)

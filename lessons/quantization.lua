@@ -118,6 +118,11 @@ return lesson {
         view.note { title = "Why you guess first", text = "Students who only watched a demonstration understood it no better than those who never saw it; those who predicted first did (Crouch et al. 2004, physics). A wrong guess works too: it is the answer you then look for." },
       }
     end,
+    card = {
+      front = "237.4 is stored in E4M3. What comes back, and why?",
+      back = "240. Three mantissa bits leave 8 places between 128 and 256, 16 apart: 224, 240, then 256.",
+      again = "How far apart are E4M3's values just below 256, and what sets that distance?",
+    },
     dives = { "e4m3-e5m2" }, links = { "grids" },
   },
 
@@ -482,9 +487,9 @@ head_dim                 256]],
       "A layer multiplies activations by weights. Six of its 512 input channels are 20 to 60 times larger than the rest. The activations stay exact; only the weights are rounded.",
       "Which output is nearest to the exact one?",
     },
-    order = { first = "least error first", {
+    order = { first = "least error first",
       { "e4m3", "FP8 E4M3, one scale a channel" }, { "int8", "INT8, one scale a channel" },
-      { "int4", "INT4, one scale for 128" }, { "fp4", "FP4 (E2M1), one scale for 16" } } },
+      { "int4", "INT4, one scale for 128" }, { "fp4", "FP4 (E2M1), one scale for 16" } },
     hints = {
       "A channel of the weights is one row: all weights that make one output. Weights here form a bell curve without outliers.",
       "What do 8 bits buy: 255 even steps, or 8 places for each power of two? Where do most weights of a row lie?",
@@ -768,6 +773,11 @@ head_dim                 256]],
         "So here the fp8 cache is first of all room for chats. For speed, turn the knobs: at 262,144 tokens it counts, and with 16 chats earlier.",
       }
     end,
+    card = {
+      front = "One chat of 32k on FP8 weights: what does an fp8 cache do for Qwen3.6-27B's decode speed?",
+      back = "Little, about 4 % at most: the cache is 2 GB beside 27 GB of weights. It counts when contexts are long or many chats share the weights.",
+      again = "When does halving the KV cache speed decode, and when does it only make room?",
+    },
     links = { "kv-quant" },
   },
 
