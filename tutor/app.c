@@ -305,7 +305,8 @@ static unsigned toggle(struct app *a, enum popup popup)
 {
     a->popup = a->popup == popup ? POPUP_NONE : popup;
     a->scroll = 0;
-    line_clear(&a->line);
+    if (popup == POPUP_JUMP)
+        line_clear(&a->line);
     a->focus = popup == POPUP_JUMP && a->session ? session_step(a->session) : a->focus;
     return FX_DRAW;
 }

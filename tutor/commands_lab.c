@@ -13,7 +13,7 @@
 
 static void print_json(const json_t *json)
 {
-    json_dumpf(json, stdout, JSON_INDENT(2));
+    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
     putchar('\n');
 }
 

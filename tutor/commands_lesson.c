@@ -126,7 +126,7 @@ static void print_step(struct plain_print *print, struct session *session, const
         plain_print_blocks(print, ask, false);
     plain_print_blocks(print, body, json_is_true(json_object_get(view, "timed")));
     if (asks) {
-        if (step->answer == ANSWER_CHOICE || step->answer == ANSWER_ORDER || step->kind == STEP_FILL)
+        if (step->kind != STEP_EXPLAIN)
             plain_print_blocks(print, json_object_get(view, "dock"), false);
         plain_print_line(print, "Your answer opens what comes here.");
     }

@@ -250,18 +250,45 @@ static void follow_answer(struct plain *p, const struct reply *reply)
     json_decref(view);
 }
 
+/* Words to search for are not picked from at once: the list that they make comes first. */
+static bool searches(const struct plain *p, const char *text)
+{
+    json_t *view = app_view(p->app);
+    bool filter = !app_session(p->app) && dock_block(view, VIEW_INPUT);
+    json_decref(view);
+    return filter && text[strspn(text, "0123456789")] != '\0';
+}
+
 static void answer(struct plain *p, const struct reply *reply)
 {
     clear_typed(p);
     feed(p, (struct event){ .kind = EVENT_TEXT, .text = reply->text });
-    if (!(p->effects & FX_BELL))
+    if (!(p->effects & FX_BELL) && !searches(p, reply->text))
         feed_command(p, COMMAND_NEXT, NULL);
     follow_answer(p, reply);
+}
+
+/* The keys of the screen mean nothing here; the commands do. */
+static void help(struct plain *p)
+{
+    char line[160];
+    plain_print_line(&p->print, "An answer is one line, and may end in how sure you are: @guess, @50, @75 or @95.");
+    plain_print_line(&p->print, "A choice takes its number, an order such as 2 1 4 3 puts the best first, - is no idea.");
+    plain_print_line(&p->print, "A line that starts with a colon is a command:");
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        if (i != COMMAND_MOUSE && i != COMMAND_THEME) {
+            snprintf(line, sizeof line, ":%s, %s", command_table[i].name, command_table[i].help);
+            plain_print_line(&p->print, line);
+        }
 }
 
 static void command(struct plain *p, const struct reply *reply)
 {
     char text[256];
+    if (reply->command == COMMAND_HELP) {
+        help(p);
+        return;
+    }
     feed_command(p, reply->command, reply->text);
     p->wandered = reply->command != COMMAND_NEXT && reply->command != COMMAND_SKIP;
     json_t *view = app_view(p->app);
