@@ -224,10 +224,25 @@ static int by_column(const void *a, const void *b)
     return ((const struct label *)a)->column - ((const struct label *)b)->column;
 }
 
-int axis_mark_labels(const struct axis *axis, int x, const json_t *marks, const char *unit, struct label *labels,
-                     int most)
+/* Whether a more important mark stands in the same column. */
+static bool is_covered(const struct axis *axis, const json_t *marks, const json_t *mark)
+{
+    int column = axis_column(axis, view_number(mark, "at", NAN));
+    int weight = role_of(view_text(mark, "role", "plain"))->weight;
+    size_t i;
+    json_t *other;
+    json_array_foreach(marks, i, other)
+        if (role_of(view_text(other, "role", "plain"))->weight > weight &&
+            axis_column(axis, view_number(other, "at", NAN)) == column)
+            return true;
+    return false;
+}
+
+int axis_mark_labels(const struct pen *pen, const struct axis *axis, int x, const json_t *marks, const char *unit,
+                     struct label *labels, int most)
 {
     int count = 0;
+    char text[96];
     size_t i;
     json_t *mark;
     json_array_foreach(marks, i, mark) {
@@ -236,7 +251,10 @@ int axis_mark_labels(const struct axis *axis, int x, const json_t *marks, const 
             break;
         struct label *label = &labels[count++]; /* what is nowhere is told at the left */
         *label = (struct label){ .column = x + (column > 0 ? column : 0), .style = mark_style(view_text(mark, "role", "plain")) };
-        mark_text(mark, unit, label->text, sizeof label->text);
+        mark_text(mark, unit, text, sizeof text);
+        bool covered = is_covered(axis, marks, mark);
+        snprintf(label->text, sizeof label->text, "%s%s%.80s",
+                 covered ? pen_glyph(pen, mark_glyph(view_text(mark, "role", "plain"))) : "", covered ? " " : "", text);
     }
     if (count > 1)
         qsort(labels, (size_t)count, sizeof *labels, by_column);

@@ -57,8 +57,9 @@ int axis_labels(struct pen *pen, int y, int width, struct label *labels, int cou
 /* Puts the glyphs of marks on row y, whose first cell is x; the most important one wins a cell. */
 void axis_marks(struct pen *pen, const struct axis *axis, int x, int y, const json_t *marks);
 
-/* The marks of a list as labels, in order of their columns; at most `most`. */
-int axis_mark_labels(const struct axis *axis, int x, const json_t *marks, const char *unit, struct label *labels,
+/* The marks of a list as labels, in order of their columns; at most `most`. A mark whose cell another one won has its
+ * glyph in its label. */
+int axis_mark_labels(const struct pen *pen, const struct axis *axis, int x, const json_t *marks, const char *unit, struct label *labels,
                      int most);
 
 #endif

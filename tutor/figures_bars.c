@@ -190,7 +190,7 @@ int figure_bars(struct pen *pen, const json_t *block)
 
     json_array_foreach(bars, i, bar)
         y += draw_bar(pen, &l, y, bar, unit) + (airy && i + 1 < json_array_size(bars));
-    int count = axis_mark_labels(&l.axis, l.label, marks, unit, labels, MARKS);
+    int count = axis_mark_labels(pen, &l.axis, l.label, marks, unit, labels, MARKS);
     if (count > 0) {
         pen_run(pen, l.label, y, l.track, GLYPH_LINE, STYLE_RULE);
         axis_marks(pen, &l.axis, l.label, y++, marks);

@@ -59,7 +59,7 @@ static void draw_ruler(struct pen *pen, const struct axis *axis, int y)
 static int draw_mark_labels(struct pen *pen, const struct axis *axis, int y, const json_t *marks, const char *unit)
 {
     struct label labels[LABELS];
-    int count = axis_mark_labels(axis, 0, marks, unit, labels, LABELS);
+    int count = axis_mark_labels(pen, axis, 0, marks, unit, labels, LABELS);
     return axis_labels(pen, y, axis->width, labels, count);
 }
 

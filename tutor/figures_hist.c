@@ -132,7 +132,7 @@ int figure_hist(struct pen *pen, const json_t *block)
     y++;
     axis_numbers(pen, &axis, 0, y, ticks, axis_ticks(&axis, APART, ticks, TICKS));
     y++;
-    int count = axis_mark_labels(&axis, 0, marks, view_text(block, "unit", NULL), labels, MARKS);
+    int count = axis_mark_labels(pen, &axis, 0, marks, view_text(block, "unit", NULL), labels, MARKS);
     y += axis_labels(pen, y, axis.width, labels, count);
     return y + (note ? pen_wrap(pen, 0, y, pen->width, note, STYLE_DIM) : 0);
 }

@@ -137,7 +137,7 @@ int figure_stack(struct pen *pen, const json_t *block)
         y += draw_row(pen, &axis, 0, y, row);
         draw_capacity(pen, &axis, top, capacity);
     }
-    int count = axis_mark_labels(&axis, 0, marks, unit, labels, MARKS);
+    int count = axis_mark_labels(pen, &axis, 0, marks, unit, labels, MARKS);
     if (count > 0)
         axis_marks(pen, &axis, 0, y++, marks);
     return y + axis_labels(pen, y, pen->width, labels, count);
