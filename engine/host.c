@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/hostlua.h"
 #include "engine/protocol.h"
@@ -27,6 +28,13 @@ static const char LINES[] = "saffron.lines";   /* registry: table -> line */
 static const char STEPS[] = "saffron.steps";   /* registry: id -> step */
 static const char LESSON[] = "saffron.lesson"; /* registry: what the file returned */
 static const char OUTCOME[] = "saffron.outcome";
+
+double host_clock(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
 
 /* --- memory and time ---------------------------------------------------------------------------------------------- */
 
@@ -549,11 +557,12 @@ static int close_doors(lua_State *L)
     return 0;
 }
 
+/* A kernel's progress is worth a word only when it takes long, and the lesson does not say it better. */
 static bool tick(void *ctx, double fraction)
 {
     struct host *h = ctx;
-    if (h->env.progress)
-        h->env.progress(h->env.ctx, fraction, h->step_label);
+    if (h->env.progress && !h->reporting && host_clock() - h->called > 0.2)
+        h->env.progress(h->env.ctx, fraction, h->calling);
     return !watch_canceled();
 }
 
@@ -571,7 +580,7 @@ struct host *host_new(const struct host_env *env)
         return NULL;
     h->env = *env;
     h->progress = (struct progress){ tick, h };
-    h->step_label = "";
+    h->calling = "";
     h->used_tensors = json_array();
     h->used_kernels = json_array();
 #if LUA_VERSION_NUM >= 505

@@ -51,4 +51,7 @@ json_t *host_given(struct host *, const char *step, uint64_t seed, struct host_p
 json_t *host_used(const struct host *);
 json_t *host_values(const struct host *);
 
+/* Gives back the large things that are kept from request to request for one step's knobs. */
+void host_forget(void);
+
 #endif

@@ -870,6 +870,7 @@ static int lab_progress(lua_State *L)
     struct host *h = host_of(L);
     double fraction = luaL_checknumber(L, 1);
     const char *label = luaL_optstring(L, 2, "");
+    h->reporting = true;
     if (h->env.progress)
         h->env.progress(h->env.ctx, fraction < 0 ? 0 : fraction > 1 ? 1 : fraction, label);
     if (watch_canceled())
@@ -892,6 +893,8 @@ static int call_lab(lua_State *L)
         return f->run(L);
     snprintf(name, sizeof name, "lab.%s", f->name);
     h->in_lab = true;
+    h->calling = f->name;
+    h->called = host_clock();
     watch_host(name, f->seconds);
     int results = f->run(L);
     h->in_lab = false;

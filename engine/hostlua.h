@@ -26,7 +26,9 @@ struct host {
     int             calls;            /* of lab functions so far */
     int             blocks;           /* made so far */
     struct progress progress;         /* for kernels: polls the cancel flag, reports */
-    const char     *step_label;       /* what progress reports say */
+    const char     *calling;          /* the lab function that runs, for reports of its kernels */
+    double          called;           /* when it began */
+    bool            reporting;        /* the lesson reports progress itself */
     json_t         *used_tensors, *used_kernels;
     bool            timed;
     json_t         *values;           /* of the last outcome, or NULL */
@@ -37,6 +39,9 @@ static inline struct host *host_of(lua_State *L)
 {
     return *(struct host **)lua_getextraspace(L);
 }
+
+/* Seconds of a clock that only goes forward. */
+double host_clock(void);
 
 /* [-0, +0] The value as JSON; NULL and one line in `error`. Raises nothing. `tree`: as host_load says. */
 json_t *host_json(lua_State *L, int index, bool tree, char *error, size_t size);

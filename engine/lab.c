@@ -57,6 +57,7 @@ static struct {
     int                 next_lesson;
     json_t             *parked[JOBS_MOST];     /* waiting for a lesson's text; worker only, but counted under lock */
     int                 parked_count;
+    char                step[144];             /* lesson and step of the last compute; worker only */
     double              reported;              /* when progress was last sent */
 } lab = { .out_lock = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER };
 
@@ -222,12 +223,23 @@ static uint64_t seed_of(const json_t *message)
     return strtoull(text_of(message, "seed"), NULL, 16);
 }
 
+/* What was kept for the knobs of another step goes. */
+static void note_step(const struct lab_lesson *lesson, const char *step)
+{
+    char now[sizeof lab.step];
+    snprintf(now, sizeof now, "%s %.64s", lesson->sha256, step);
+    if (strcmp(now, lab.step) != 0)
+        host_forget();
+    memcpy(lab.step, now, sizeof now);
+}
+
 static void answer_compute(json_t *message)
 {
     struct host_problem problem;
     const struct lab_lesson *lesson = lesson_for(message);
     if (!lesson)
         return;
+    note_step(lesson, text_of(message, "step"));
     struct lab_question q = { .lesson = lesson, .step = text_of(message, "step"), .seed = seed_of(message),
                               .knobs = json_object_get(message, "knobs"), .guess = json_object_get(message, "guess") };
     json_t *result = lab_compute(&lab.env, &q, &problem);

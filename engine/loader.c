@@ -315,8 +315,8 @@ static void check_fields(struct load *l, const json_t *node)
             continue;
         char said[256];
         const char *nearest = schema_nearest(name, known, count);
-        snprintf(said, sizeof said, "unknown field '%.40s' in %s%s%s%s", name, n->kind, nearest ? "; did you mean '" : "",
-                 nearest ? nearest : "", nearest ? "'?" : "");
+        snprintf(said, sizeof said, "unknown field '%.40s' in %s%s%s%s", name, n->kind,
+                 nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
         find_fault(l, line_of(node), name, said);
     }
 }
@@ -473,7 +473,7 @@ static void name_step(const json_t *document, char *error, size_t size)
     if (!*id)
         return;
     snprintf(copy, sizeof copy, "%s", error + used);
-    snprintf(error, size, "step '%.64s'%s", id, copy);
+    snprintf(error, size, "step '%.64s'%.400s", id, copy);
 }
 
 static bool check_document(struct load *l, json_t *document)
