@@ -232,9 +232,8 @@ static int set_journal(struct base *base)
     if (rc != SQLITE_OK)
         return base_fail(base, rc, "open");
     /* With a size limit the last one to close empties the WAL: nobody can lay an old one over a restored file. */
-    return base_exec(base,
-                     "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;"
-                     "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 1048576");
+    return base_exec(base, "PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;"
+                           "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 1048576");
 }
 
 /* Lengthens the WAL with zeros, which recovery reads as "no frame": commits then overwrite blocks that exist,
@@ -387,6 +386,7 @@ static void notice_gap(struct base *base)
                   base->path, (long long)(base->marked - last), base->marked - last == 1 ? "" : "s");
 }
 
+/* What is made here can be made again, so in a WAL it waits for the first record's sync. */
 static bool set_up(struct base *base)
 {
     if (sqlite3_db_readonly(base->db, "main")) {
@@ -394,10 +394,12 @@ static bool set_up(struct base *base)
         return false;
     }
     base->network = on_network(base->path);
-    if (!ours(base) || !known_version(base) || set_journal(base) != SQLITE_OK || !migrate_run(base) ||
-        !identify(base))
+    const char *lazy = base->network ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL";
+    if (!ours(base) || !known_version(base) || base_exec(base, lazy) != SQLITE_OK)
         return false;
-    if (base_exec(base, "PRAGMA application_id = 0x53616672") != SQLITE_OK || !fold_create(base, false))
+    if (set_journal(base) != SQLITE_OK || !migrate_run(base) || !identify(base) || !fold_create(base, false))
+        return false;
+    if (base_exec(base, "PRAGMA synchronous = FULL") != SQLITE_OK)
         return false;
     sqlite3_wal_hook(base->db, on_commit, base);
     mark_read(base);
