@@ -299,8 +299,12 @@ static void lost_wal(void **state)
     fill(b, 20);
     bench_stop(b);
     pid_t child = fork();
-    if (child == 0) { /* a tutor that is killed with frames in the WAL */
+    if (child == 0) { /* a tutor that is killed with frames in the WAL; a reader holds them there */
+        sqlite3 *reader;
         bench_start(b);
+        json_decref(ask(b, STORE_STATUS, NULL));
+        sqlite3_open(b->path, &reader);
+        sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM event", NULL, NULL, NULL);
         fill(b, 7);
         _exit(0);
     }
@@ -311,11 +315,8 @@ static void lost_wal(void **state)
     file_name(b, "-shm", name);
     unlink(name);
     bench_start(b);
-    int64_t count = count_events(b);
-    assert_true(count < 27);
-    char words[64];
-    snprintf(words, sizeof words, "lacks its last %d event", (int)(27 - count));
-    expect_notice(b, words);
+    assert_int_equal(count_events(b), 20);
+    expect_notice(b, "lacks its last 7 events");
     struct store_reply r;
     post(b, "seen", "l", "after", "{}", &r);
     assert_int_equal(r.seq, 28);
