@@ -204,7 +204,7 @@ char *text_clip(const char *text, int width, const char *ellipsis, char *out, si
 
 static bool ends_sentence(const char *text, size_t bytes, size_t at)
 {
-    if (!strchr(".!?:", text[at]) || text[at] == '\0')
+    if (!strchr(".!?", text[at]) || text[at] == '\0')
         return false;
     if (at + 1 < bytes && strchr("\")'", text[at + 1]) && text[at + 1])
         at++;

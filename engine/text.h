@@ -37,8 +37,8 @@ int text_lines(const char *text, int width);
 /* A copy that is at most `width` cells wide, cut with `ellipsis` if it had to be cut. Returns out. */
 char *text_clip(const char *text, int width, const char *ellipsis, char *out, size_t size);
 
-/* The first sentence: returns its bytes, and in *next the bytes to skip. A sentence ends at '.', '!', '?' or ':' before
- * a space and anything but a lower-case letter, and at a newline. */
+/* The first sentence: returns its bytes, and in *next the bytes to skip. A sentence ends at '.', '!' or '?' before a
+ * space and anything but a lower-case letter, and at a newline. */
 size_t text_sentence(const char *text, size_t bytes, size_t *next);
 
 /* A copy without hostile bytes; newlines stay. The caller frees it. */

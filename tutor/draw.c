@@ -7,23 +7,25 @@
 
 #include "tutor/figures.h"
 
-/* What draws a kind; `beside`: on wide screens it stands beside the text and may grow. */
+/* What draws a kind, and where it stands on wide screens. */
+enum place { WITH_TEXT, BESIDE, GROWING }; /* GROWING stands beside the text and takes the rows that are left */
+
 static const struct draw_row {
     int (*draw)(struct pen *pen, const json_t *block);
-    bool beside;
+    enum place place;
 } draw_table[] = { /* ORDER VIEW_KIND */
-    [VIEW_HEADING] = { figure_heading, false },   [VIEW_PROSE] = { figure_prose, false },
-    [VIEW_NOTE] = { figure_note, false },         [VIEW_QUOTE] = { figure_quote, false },
-    [VIEW_CODE] = { figure_code, false },         [VIEW_TABLE] = { figure_table, false },
-    [VIEW_FORMULA] = { figure_formula, false },   [VIEW_BITS] = { figure_bits, false },
-    [VIEW_GRID] = { figure_grid, true },          [VIEW_HIST] = { figure_hist, true },
-    [VIEW_HEAT] = { figure_heat, true },          [VIEW_BARS] = { figure_bars, true },
-    [VIEW_PLOT] = { figure_plot, true },          [VIEW_ROOFLINE] = { figure_roofline, true },
-    [VIEW_STACK] = { figure_stack, true },        [VIEW_KNOBS] = { figure_knobs, false },
-    [VIEW_INPUT] = { figure_input, false },       [VIEW_CHOICES] = { figure_choices, false },
-    [VIEW_PLACE] = { figure_place, false },       [VIEW_RANKING] = { figure_ranking, false },
-    [VIEW_CELLS] = { figure_cells, false },       [VIEW_SURE] = { figure_sure, false },
-    [VIEW_MENU] = { figure_menu, false },         [VIEW_WORKING] = { figure_working, false },
+    [VIEW_HEADING] = { figure_heading, WITH_TEXT },   [VIEW_PROSE] = { figure_prose, WITH_TEXT },
+    [VIEW_NOTE] = { figure_note, WITH_TEXT },         [VIEW_QUOTE] = { figure_quote, WITH_TEXT },
+    [VIEW_CODE] = { figure_code, WITH_TEXT },         [VIEW_TABLE] = { figure_table, WITH_TEXT },
+    [VIEW_FORMULA] = { figure_formula, WITH_TEXT },   [VIEW_BITS] = { figure_bits, WITH_TEXT },
+    [VIEW_GRID] = { figure_grid, BESIDE },            [VIEW_HIST] = { figure_hist, GROWING },
+    [VIEW_HEAT] = { figure_heat, GROWING },           [VIEW_BARS] = { figure_bars, BESIDE },
+    [VIEW_PLOT] = { figure_plot, GROWING },           [VIEW_ROOFLINE] = { figure_roofline, GROWING },
+    [VIEW_STACK] = { figure_stack, BESIDE },          [VIEW_KNOBS] = { figure_knobs, WITH_TEXT },
+    [VIEW_INPUT] = { figure_input, WITH_TEXT },       [VIEW_CHOICES] = { figure_choices, WITH_TEXT },
+    [VIEW_PLACE] = { figure_place, WITH_TEXT },       [VIEW_RANKING] = { figure_ranking, WITH_TEXT },
+    [VIEW_CELLS] = { figure_cells, WITH_TEXT },       [VIEW_SURE] = { figure_sure, WITH_TEXT },
+    [VIEW_MENU] = { figure_menu, WITH_TEXT },         [VIEW_WORKING] = { figure_working, WITH_TEXT },
 };
 static_assert(sizeof draw_table / sizeof *draw_table == VIEW_KIND_COUNT, "a row of draw_table a view kind");
 
@@ -42,7 +44,7 @@ static bool on_side(const json_t *block, enum side side)
     enum view_kind kind = view_kind_of(block);
     if (kind == VIEW_KIND_COUNT)
         return false;
-    return side == SIDE_ALL || draw_table[kind].beside == (side == SIDE_FIGURES);
+    return side == SIDE_ALL || (draw_table[kind].place != WITH_TEXT) == (side == SIDE_FIGURES);
 }
 
 /* Draws the blocks of one side under each other, an empty line between them; returns the height. */
@@ -232,11 +234,22 @@ static struct columns columns_of(const struct pen *line, const struct layout *l,
     return c;
 }
 
-/* Rows for each growing figure beside the text, so that together they fill the body. */
-static int room_for(const json_t *blocks, int rows)
+/* Rows for each growing figure, so that all figures together fill `rows`. */
+static int room_for(const struct pen *area, const json_t *blocks, int rows)
 {
-    int figures = count_side(blocks, SIDE_FIGURES);
-    return figures ? (rows - (figures - 1)) / figures : 0;
+    struct pen measure = *area;
+    int growing = 0;
+    size_t i;
+    json_t *block;
+    measure.canvas = NULL;
+    json_array_foreach(blocks, i, block) {
+        enum view_kind kind = view_kind_of(block);
+        if (!on_side(block, SIDE_FIGURES))
+            continue;
+        growing += draw_table[kind].place == GROWING;
+        rows -= 1 + (draw_table[kind].place == GROWING ? 0 : draw_block(&measure, block));
+    }
+    return growing && rows > growing ? rows / growing : 0;
 }
 
 /* Draws blocks as a scrolling body; returns the line under the text column when nothing is hidden, else the bottom. */
@@ -244,12 +257,12 @@ static int draw_body(struct columns *c, const json_t *blocks, int wanted, struct
 {
     int rows = (c->wide ? c->figures.bottom : c->text.bottom) - c->text.top, focus = -1;
     if (c->grows && c->text.room == 0)
-        c->text.room = room_for(blocks, rows);
+        c->text.room = room_for(&c->text, blocks, rows);
     int text = measure_list(&c->text, blocks, c->wide ? SIDE_TEXT : SIDE_ALL, &focus);
     int beside = 0;
 
     if (c->wide) {
-        c->figures.room = room_for(blocks, rows);
+        c->figures.room = room_for(&c->figures, blocks, rows);
         beside = measure_list(&c->figures, blocks, SIDE_FIGURES, NULL);
     }
     result->content_height = text > beside ? text : beside;
@@ -277,13 +290,13 @@ static struct pen place_dock(struct columns *c, const struct layout *l, const js
     pen.width = pen.width < DRAW_TEXT_WIDTH ? pen.width : DRAW_TEXT_WIDTH;
     int rows = l->body_bottom - l->body_top;
     if (c->grows)
-        c->text.room = room_for(body, rows / 2);
+        c->text.room = room_for(&c->text, body, rows / 2);
     int text = measure_list(&c->text, body, c->wide ? SIDE_TEXT : SIDE_ALL, NULL);
     int height = measure_list(&pen, dock, SIDE_ALL, NULL);
     int gap = text > 0 ? 1 : 0, beside = 0;
 
     if (c->wide) {
-        c->figures.room = room_for(body, rows);
+        c->figures.room = room_for(&c->figures, body, rows);
         beside = measure_list(&c->figures, body, SIDE_FIGURES, NULL);
     }
     if (text + gap + height <= rows && beside <= rows) {

@@ -184,7 +184,7 @@ int figure_bars(struct pen *pen, const json_t *block)
     struct layout l = layout_of(pen, block);
     struct label labels[MARKS];
     int y = title ? pen_wrap(pen, 0, 0, pen->width, title, STYLE_DIM) : 0;
-    bool airy = !pen->tight && (json_array_size(bars) <= AIRY || (int)json_array_size(bars) * 2 + 4 < pen->room);
+    bool airy = !pen->tight && (json_array_size(bars) <= AIRY || pen->width > 80);
     size_t i;
     json_t *bar;
 

@@ -138,7 +138,7 @@ void say_heat(struct sayer *say, const json_t *block)
     say_more(say, "%s columns", view_format(view_as_number(json_array_get(shape, 1)), text, sizeof text));
     if (json_object_get(block, "column"))
         say_add(say, " (%s)", view_text(block, "column", ""));
-    say_more(say, "from %s to %s", view_text(block, "low", "none"), view_text(block, "high", "most"));
+    say_more(say, "lowest level %s, highest %s", view_text(block, "low", "none"), view_text(block, "high", "most"));
     say_end(say);
     json_array_foreach(json_object_get(block, "marks"), i, mark) {
         view_format(view_number(mark, "at", 0), text, sizeof text);
