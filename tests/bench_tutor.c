@@ -1,6 +1,7 @@
 /* bench_tutor.c: how fast the screen is, measured from outside through a pseudo-terminal of 200x60.
  *   bench_tutor [runs]      prints medians and 99th percentiles; tig beside it where it is installed
- * A frame is complete when the terminal has been quiet for QUIET_MS; the time of its last byte counts, not the silence. */
+ * A frame is complete when the terminal has been quiet for QUIET_MS; the time of its last byte counts, not the silence.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -108,7 +109,8 @@ static void report(const char *what, double *samples, int n, const char *unit, c
         return;
     }
     qsort(samples, (size_t)n, sizeof samples[0], by_value);
-    printf("%-44s median %8.2f  p99 %8.2f %-3s (n %d)   %s\n", what, samples[n / 2], samples[(n * 99) / 100], unit, n, goal);
+    printf("%-44s median %8.2f  p99 %8.2f %-3s (n %d)   %s\n", what, samples[n / 2], samples[(n * 99) / 100], unit, n,
+           goal);
 }
 
 static void bench_start(const char *what, char *const argv[], const char *until, int runs, const char *goal)
@@ -127,11 +129,13 @@ static void bench_start(const char *what, char *const argv[], const char *until,
 }
 
 /* Moves the mark of the flagship's first prediction to and fro. */
-static void bench_keys(const char *saffron, const char *db, const char *lesson, const char *prepare, const char *what, int presses)
+static void bench_keys(const char *saffron, const char *db, const char *lesson, const char *prepare, const char *what,
+                       int presses)
 {
     double samples[MOST_SAMPLES];
     int n = 0;
-    char *argv[] = { (char *)(uintptr_t)saffron, (char *)(uintptr_t)lesson, (char *)(uintptr_t)"--db", (char *)(uintptr_t)db, NULL };
+    char *argv[] = { (char *)(uintptr_t)saffron, (char *)(uintptr_t)lesson, (char *)(uintptr_t)"--db",
+                     (char *)(uintptr_t)db, NULL };
     struct terminal t = start(argv);
     settle(&t, now_ms(), 300, NULL);
     if (*prepare)
@@ -150,8 +154,8 @@ static void bench_heat(const char *saffron, const char *db, int turns)
 {
     double ms[MOST_SAMPLES], kb[MOST_SAMPLES];
     int n = 0;
-    char *argv[] = { (char *)(uintptr_t)saffron, (char *)(uintptr_t)"tests/lessons/bench.lua", (char *)(uintptr_t)"--db",
-                     (char *)(uintptr_t)db, NULL };
+    char *argv[] = { (char *)(uintptr_t)saffron, (char *)(uintptr_t)"tests/lessons/bench.lua",
+                     (char *)(uintptr_t)"--db", (char *)(uintptr_t)db, NULL };
     struct terminal t = start(argv);
     settle(&t, now_ms(), 1500, NULL);
     for (int i = 0; i < turns; i++) {
@@ -176,7 +180,8 @@ int main(int argc, char **argv)
     snprintf(db, sizeof db, "%s/progress.db", folder);
     setenv("XDG_STATE_HOME", folder, 1);
     setenv("XDG_CACHE_HOME", folder, 1);
-    char *lesson[] = { (char *)(uintptr_t)saffron, (char *)(uintptr_t)"quantization", (char *)(uintptr_t)"--db", db, NULL };
+    char *lesson[] = { (char *)(uintptr_t)saffron, (char *)(uintptr_t)"quantization", (char *)(uintptr_t)"--db", db,
+                       NULL };
     char *map[] = { (char *)(uintptr_t)saffron, (char *)(uintptr_t)"--db", db, NULL };
     char *tig[] = { (char *)(uintptr_t)"tig", NULL };
     printf("terminal %dx%d, xterm-256color\n", WIDTH, HEIGHT);

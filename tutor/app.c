@@ -18,7 +18,7 @@ static void replace(json_t **slot, json_t *value)
     json_decref(old);
 }
 
-/* --- questions to the store ---------------------------------------------------------------------------------------- */
+/* --- questions to the store --------------------------------------------------------------------------------------- */
 
 static void want(struct app *a, enum data data)
 {
@@ -41,7 +41,7 @@ static unsigned ask_next(struct app *a, struct outbox *out)
     return 0;
 }
 
-/* --- opening places ------------------------------------------------------------------------------------------------ */
+/* --- opening places ----------------------------------------------------------------------------------------------- */
 
 static unsigned go(struct app *a, enum place place)
 {
@@ -102,8 +102,8 @@ static unsigned start_session(struct app *a, const json_t *records, struct outbo
         session_go(a->session, a->wanted_step);
     const struct step *step = document_step(a->document, session_step(a->session));
     out->record_id = a->record_id++;
-    out->record = json_pack("{s:s, s:s, s:s, s:i, s:{}}", "kind", "open", "lesson", document_id(a->document), "step", step->id, "rev",
-                            step->rev, "payload");
+    out->record = json_pack("{s:s, s:s, s:s, s:i, s:{}}", "kind", "open", "lesson", document_id(a->document), "step",
+                            step->id, "rev", step->rev, "payload");
     go(a, PLACE_LESSON);
     /* A tick lets the step ask the lab for its live facts. */
     const struct event tick = { .kind = EVENT_TICK, .now = a->now };
@@ -146,7 +146,7 @@ static unsigned data_came(struct app *a, const struct event *e, struct outbox *o
     return effects;
 }
 
-/* --- menus --------------------------------------------------------------------------------------------------------- */
+/* --- menus -------------------------------------------------------------------------------------------------------- */
 
 int app_map_count(const struct app *a)
 {
@@ -193,7 +193,8 @@ static unsigned pick(struct app *a, int item)
     if (a->popup == POPUP_JUMP)
         return item >= 0 && item < app_jump_items(a, steps, 128) ? jump_to(a, steps[item]) : FX_BELL;
     if (a->place == PLACE_MAP)
-        return item >= 0 && item < app_map_count(a) ? open_lesson(a, catalog_document(a->catalog, item), NULL) : FX_BELL;
+        return item >= 0 && item < app_map_count(a) ? open_lesson(a, catalog_document(a->catalog, item), NULL)
+                                                    : FX_BELL;
     if (a->place == PLACE_SEARCH && item >= 0 && item < hits(a, found)) {
         a->dive = found[item].dive;
         a->popup = POPUP_DIVE;
@@ -258,14 +259,15 @@ static unsigned menu_text(struct app *a, const char *text)
     return FX_DRAW;
 }
 
-/* --- commands ------------------------------------------------------------------------------------------------------ */
+/* --- commands ----------------------------------------------------------------------------------------------------- */
 
 static unsigned setting(struct app *a, struct outbox *out, const char *name, const char *value)
 {
     if (out->record)
         return 0;
     out->record_id = a->record_id++;
-    out->record = json_pack("{s:s, s:s, s:{s:s, s:s}}", "kind", "setting", "lesson", "", "payload", "name", name, "value", value);
+    out->record =
+        json_pack("{s:s, s:s, s:{s:s, s:s}}", "kind", "setting", "lesson", "", "payload", "name", name, "value", value);
     return FX_STORE;
 }
 
@@ -293,8 +295,9 @@ static unsigned report(struct app *a, struct outbox *out)
     if (a->place != PLACE_LESSON)
         return FX_BELL;
     const struct step *step = document_step(a->document, session_step(a->session));
-    json_t *all = json_pack("{s:s, s:s, s:s, s:i, s:o, s:o}", "problem", "write here what is wrong", "lesson", document_id(a->document),
-                            "step", step->id, "rev", step->rev, "view", app_view(a), "state", session_durable(a->session));
+    json_t *all = json_pack("{s:s, s:s, s:s, s:i, s:o, s:o}", "problem", "write here what is wrong", "lesson",
+                            document_id(a->document), "step", step->id, "rev", step->rev, "view", app_view(a), "state",
+                            session_durable(a->session));
     json_object_set_new(all, "lesson_sha256", json_string(document_sha256(a->document)));
     out->text = json_dumps(all, JSON_INDENT(2));
     json_decref(all);
@@ -375,7 +378,7 @@ static int scroll_lines(uint32_t key)
     }
 }
 
-/* --- keys ---------------------------------------------------------------------------------------------------------- */
+/* --- keys --------------------------------------------------------------------------------------------------------- */
 
 static bool typing(const struct app *a)
 {
@@ -462,7 +465,7 @@ static unsigned named_command(struct app *a, const struct event *e, struct outbo
     return FX_BELL;
 }
 
-/* --- the door ------------------------------------------------------------------------------------------------------ */
+/* --- the door ----------------------------------------------------------------------------------------------------- */
 
 static unsigned feed(struct app *a, const struct event *e, struct outbox *out)
 {

@@ -27,11 +27,12 @@ static void add_key(json_t *keys, enum command c, const char *name)
 {
     char text[32];
     const struct command_info *info = &command_table[c];
-    add(keys, json_pack("{s:s, s:s, s:s}", "key", command_key_name(info->key, text, sizeof text), "name", name ? name : info->name,
-                        "help", info->help));
+    add(keys,
+        json_pack("{s:s, s:s, s:s}", "key", command_key_name(info->key, text, sizeof text), "name",
+                  name ? name : info->name, "help", info->help));
 }
 
-/* --- the map ------------------------------------------------------------------------------------------------------- */
+/* --- the map ------------------------------------------------------------------------------------------------------ */
 
 static const json_t *lesson_progress(const json_t *progress, const char *id)
 {
@@ -122,10 +123,12 @@ static json_t *map(const struct app *a)
             add(items, json_pack("{s:s, s:s, s:b}", "id", "group", "text", its, "heading", 1));
         group = its;
         app_lesson_state(d, a->progress, state, sizeof state);
-        add(items, json_pack("{s:s, s:s, s:s, s:b, s:s}", "id", document_id(d), "text", document_title(d), "right", state, "focused",
-                             i == a->focus, "state", lesson_glyph(d, a->progress)));
+        add(items,
+            json_pack("{s:s, s:s, s:s, s:b, s:s}", "id", document_id(d), "text", document_title(d), "right", state,
+                      "focused", i == a->focus, "state", lesson_glyph(d, a->progress)));
     }
-    add(body, json_pack("{s:s, s:o, s:s}", "view", "menu", "items", items, "empty", "no lessons are installed: run make"));
+    add(body,
+        json_pack("{s:s, s:o, s:s}", "view", "menu", "items", items, "empty", "no lessons are installed: run make"));
     if (catalog_count(a->catalog) > a->focus) {
         char win[512];
         snprintf(win, sizeof win, "After it you can %s.",
@@ -140,29 +143,33 @@ static json_t *map(const struct app *a)
     add_key(keys, COMMAND_STATS, "your calibration");
     add_key(keys, COMMAND_HELP, NULL);
     add_key(keys, COMMAND_QUIT, NULL);
-    return json_pack("{s:s, s:s, s:o, s:[], s:s, s:s, s:o}", "title", "Saffron", "where", where, "body", body, "dock", "status", "",
-                     "message", a->message, "keys", keys);
+    return json_pack("{s:s, s:s, s:o, s:[], s:s, s:s, s:o}", "title", "Saffron", "where", where, "body", body, "dock",
+                     "status", "", "message", a->message, "keys", keys);
 }
 
-/* --- statistics ---------------------------------------------------------------------------------------------------- */
+/* --- statistics --------------------------------------------------------------------------------------------------- */
 
 static void add_calibration(const struct app *a, json_t *body)
 {
     const json_t *c = a->calibration;
-    int n = (int)json_integer_value(json_object_get(c, "n")), hits = (int)json_integer_value(json_object_get(c, "hits"));
+    int n = (int)json_integer_value(json_object_get(c, "n")),
+        hits = (int)json_integer_value(json_object_get(c, "hits"));
     char text[256], brier[32], mean[32], rate[32];
     add_heading(body, "Do you know what you know?");
     if (n == 0) {
         add_prose(body, "No scored predictions yet. Each guess with a confidence adds one.");
         return;
     }
-    snprintf(text, sizeof text, "%d of %d predictions hit. You said %s %% on average; %s %% were right. Brier score %s (0 is perfect, 0.25 a coin).",
+    snprintf(text, sizeof text,
+             "%d of %d predictions hit. You said %s %% on average; %s %% were right. "
+             "Brier score %s (0 is perfect, 0.25 a coin).",
              hits, n, view_format(100 * view_number(c, "mean_confidence", NAN), mean, sizeof mean),
              view_format(100 * view_number(c, "hit_rate", NAN), rate, sizeof rate),
              view_format(view_number(c, "brier", NAN), brier, sizeof brier));
     add_prose(body, text);
     if (!json_is_true(json_object_get(c, "enough"))) {
-        snprintf(text, sizeof text, "%d predictions are too few to judge your calibration; from 20 on a plot stands here.", n);
+        snprintf(text, sizeof text,
+                 "%d predictions are too few to judge your calibration; from 20 on a plot stands here.", n);
         add_prose(body, text);
         return;
     }
@@ -173,16 +180,20 @@ static void add_calibration(const struct app *a, json_t *body)
         int count = (int)json_integer_value(json_object_get(level, "n"));
         if (count == 0)
             continue;
-        double confidence = 100 * view_number(level, "mean_confidence", NAN), hit_rate = 100 * view_number(level, "hit_rate", NAN);
+        double confidence = 100 * view_number(level, "mean_confidence", NAN),
+               hit_rate = 100 * view_number(level, "hit_rate", NAN);
         json_array_append_new(said, json_real(confidence));
         json_array_append_new(right, json_real(hit_rate));
         snprintf(text, sizeof text, "said %s, %d predictions", view_text(level, "level", ""), count);
-        add(bars, json_pack("{s:s, s:f, s:f, s:f, s:f, s:s}", "label", text, "value", hit_rate, "low",
-                            100 * view_number(level, "low", 0), "high", 100 * view_number(level, "high", 1), "guess", confidence, "role",
-                            "outcome"));
+        add(bars,
+            json_pack("{s:s, s:f, s:f, s:f, s:f, s:s}", "label", text, "value", hit_rate, "low",
+                      100 * view_number(level, "low", 0), "high", 100 * view_number(level, "high", 1), "guess",
+                      confidence, "role", "outcome"));
     }
-    add(body, json_pack("{s:s, s:s, s:o, s:s, s:f, s:f}", "view", "bars", "title", "How often you were right, by how sure you were", "bars",
-                        bars, "unit", "%", "from", 0.0, "to", 100.0));
+    add(body,
+        json_pack("{s:s, s:s, s:o, s:s, s:f, s:f}", "view", "bars", "title",
+                  "How often you were right, by how sure you were", "bars", bars, "unit", "%", "from", 0.0, "to",
+                  100.0));
     json_decref(said);
     json_decref(right);
 }
@@ -193,7 +204,8 @@ static json_t *stats(const struct app *a)
     char text[256];
     add_calibration(a, body);
     add_heading(body, "Cards");
-    snprintf(text, sizeof text, "%d of %d cards are due now.", (int)json_integer_value(json_object_get(a->cards, "due")),
+    snprintf(text, sizeof text, "%d of %d cards are due now.",
+             (int)json_integer_value(json_object_get(a->cards, "due")),
              (int)json_integer_value(json_object_get(a->cards, "total")));
     add_prose(body, text);
     add_heading(body, "Lessons");
@@ -207,11 +219,11 @@ static json_t *stats(const struct app *a)
     add_key(keys, COMMAND_RECALL, "recall");
     add_key(keys, COMMAND_HELP, NULL);
     add_key(keys, COMMAND_QUIT, NULL);
-    return json_pack("{s:s, s:s, s:o, s:[], s:s, s:s, s:o}", "title", "Your calibration", "where", "", "body", body, "dock", "status", "",
-                     "message", a->message, "keys", keys);
+    return json_pack("{s:s, s:s, s:o, s:[], s:s, s:s, s:o}", "title", "Your calibration", "where", "", "body", body,
+                     "dock", "status", "", "message", a->message, "keys", keys);
 }
 
-/* --- search, jump, help -------------------------------------------------------------------------------------------- */
+/* --- search, jump, help ------------------------------------------------------------------------------------------- */
 
 static json_t *filter(const struct app *a, const char *label, const char *hint)
 {
@@ -235,9 +247,10 @@ static json_t *search(const struct app *a)
                              document_title(catalog_document(a->catalog, found[i].lesson)), "focused", i == a->focus));
     add_key(keys, COMMAND_NEXT, "read");
     escape_key(keys, "the map");
-    return json_pack("{s:s, s:s, s:[{s:s, s:o, s:s}], s:[o], s:s, s:s, s:o}", "title", "Search", "where", "deep dives", "body", "view",
-                     "menu", "items", items, "empty", a->line.size ? "nothing found: try fewer words" : "type words", "dock",
-                     filter(a, "find", "e4m3, salient channels, reranker"), "status", "", "message", a->message, "keys", keys);
+    return json_pack(
+        "{s:s, s:s, s:[{s:s, s:o, s:s}], s:[o], s:s, s:s, s:o}", "title", "Search", "where", "deep dives", "body",
+        "view", "menu", "items", items, "empty", a->line.size ? "nothing found: try fewer words" : "type words", "dock",
+        filter(a, "find", "e4m3, salient channels, reranker"), "status", "", "message", a->message, "keys", keys);
 }
 
 static json_t *jump(const struct app *a)
@@ -247,13 +260,16 @@ static json_t *jump(const struct app *a)
     for (int i = 0; i < n; i++) {
         const struct step *step = document_step(a->document, steps[i]);
         if (step->part != part && *document_part_title(a->document, step->part))
-            add(items, json_pack("{s:s, s:s, s:b}", "id", "part", "text", document_part_title(a->document, step->part), "heading", 1));
+            add(items,
+                json_pack("{s:s, s:s, s:b}", "id", "part", "text", document_part_title(a->document, step->part),
+                          "heading", 1));
         part = step->part;
-        add(items, json_pack("{s:s, s:s, s:s, s:b}", "id", step->id, "text", view_text(step->json, "title", step->id), "right",
-                             step_kind_names[step->kind], "focused", i == a->focus));
+        add(items,
+            json_pack("{s:s, s:s, s:s, s:b}", "id", step->id, "text", view_text(step->json, "title", step->id), "right",
+                      step_kind_names[step->kind], "focused", i == a->focus));
     }
-    return json_pack("[o, {s:s, s:o, s:s}]", filter(a, "go to", "type to narrow the list"), "view", "menu", "items", items, "empty",
-                     "no such step");
+    return json_pack("[o, {s:s, s:o, s:s}]", filter(a, "go to", "type to narrow the list"), "view", "menu", "items",
+                     items, "empty", "no such step");
 }
 
 static json_t *help(void)
@@ -262,12 +278,15 @@ static json_t *help(void)
     char key[32];
     for (int c = 0; c < COMMAND_COUNT; c++) {
         const struct command_info *info = &command_table[c];
-        add(rows, json_pack("[s, s, s]", info->key ? command_key_name(info->key, key, sizeof key) : "Ctrl-L", info->name, info->help));
+        add(rows,
+            json_pack("[s, s, s]", info->key ? command_key_name(info->key, key, sizeof key) : "Ctrl-L", info->name,
+                      info->help));
     }
-    return json_pack("[{s:s, s:s}, {s:s, s:s}, {s:s, s:[s, s, s], s:o}]", "view", "heading", "text", "Keys", "view", "prose", "text",
-                     "A letter is a command while the input is empty. Arrows move, turn and scroll; Page Up and Page Down scroll; "
-                     "Esc goes back.",
-                     "view", "table", "columns", "key", "name", "what it does", "rows", rows);
+    return json_pack(
+        "[{s:s, s:s}, {s:s, s:s}, {s:s, s:[s, s, s], s:o}]", "view", "heading", "text", "Keys", "view", "prose", "text",
+        "A letter is a command while the input is empty. Arrows move, turn and scroll; Page Up and Page Down scroll; "
+        "Esc goes back.",
+        "view", "table", "columns", "key", "name", "what it does", "rows", rows);
 }
 
 static json_t *overlay(const struct app *a)
@@ -277,7 +296,8 @@ static json_t *overlay(const struct app *a)
     case POPUP_JUMP: return jump(a);
     case POPUP_DIVE: {
         json_t *blocks = json_deep_copy(json_object_get(a->dive, "body"));
-        json_array_insert_new(blocks, 0, json_pack("{s:s, s:s}", "view", "heading", "text", view_text(a->dive, "title", "")));
+        json_array_insert_new(blocks, 0,
+                              json_pack("{s:s, s:s}", "view", "heading", "text", view_text(a->dive, "title", "")));
         return blocks;
     }
     default: return NULL;
@@ -286,8 +306,9 @@ static json_t *overlay(const struct app *a)
 
 static json_t *opening(const struct app *a)
 {
-    return json_pack("{s:s, s:s, s:[], s:[{s:s, s:s}], s:s, s:s, s:[]}", "title", a->document ? document_title(a->document) : "Saffron",
-                     "where", "", "body", "dock", "view", "working", "label", "opening", "status", "", "message", a->message, "keys");
+    return json_pack("{s:s, s:s, s:[], s:[{s:s, s:s}], s:s, s:s, s:[]}", "title",
+                     a->document ? document_title(a->document) : "Saffron", "where", "", "body", "dock", "view",
+                     "working", "label", "opening", "status", "", "message", a->message, "keys");
 }
 
 json_t *app_view(const struct app *a)

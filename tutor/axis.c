@@ -250,7 +250,8 @@ int axis_mark_labels(const struct pen *pen, const struct axis *axis, int x, cons
         if (count == most)
             break;
         struct label *label = &labels[count++]; /* what is nowhere is told at the left */
-        *label = (struct label){ .column = x + (column > 0 ? column : 0), .style = mark_style(view_text(mark, "role", "plain")) };
+        *label = (struct label){ .column = x + (column > 0 ? column : 0),
+                                 .style = mark_style(view_text(mark, "role", "plain")) };
         mark_text(mark, unit, text, sizeof text);
         bool covered = is_covered(axis, marks, mark);
         snprintf(label->text, sizeof label->text, "%s%s%.80s",

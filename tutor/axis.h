@@ -59,7 +59,7 @@ void axis_marks(struct pen *pen, const struct axis *axis, int x, int y, const js
 
 /* The marks of a list as labels, in order of their columns; at most `most`. A mark whose cell another one won has its
  * glyph in its label. */
-int axis_mark_labels(const struct pen *pen, const struct axis *axis, int x, const json_t *marks, const char *unit, struct label *labels,
-                     int most);
+int axis_mark_labels(const struct pen *pen, const struct axis *axis, int x, const json_t *marks, const char *unit,
+                     struct label *labels, int most);
 
 #endif

@@ -22,7 +22,8 @@ static char *base64(const char *text, size_t n)
     if (!out)
         return NULL;
     for (size_t i = 0; i < n; i += 3) {
-        uint32_t three = (uint32_t)in[i] << 16 | (i + 1 < n ? (uint32_t)in[i + 1] << 8 : 0) | (i + 2 < n ? in[i + 2] : 0);
+        uint32_t three =
+            (uint32_t)in[i] << 16 | (i + 1 < n ? (uint32_t)in[i + 1] << 8 : 0) | (i + 2 < n ? in[i + 2] : 0);
         *p++ = digits[three >> 18];
         *p++ = digits[three >> 12 & 63];
         *p++ = i + 1 < n ? digits[three >> 6 & 63] : '=';

@@ -122,8 +122,13 @@ static struct layout layout_of(const json_t *view, int width, int height)
 
 static struct pen line_pen(struct canvas *canvas, const struct layout *l, const struct draw_options *options)
 {
-    return (struct pen){ .canvas = canvas, .x = l->margin, .width = l->width - 2 * l->margin, .bottom = l->height, .tight = l->compact,
-                         .ascii = options->ascii, .shades = options->shades };
+    return (struct pen){ .canvas = canvas,
+                         .x = l->margin,
+                         .width = l->width - 2 * l->margin,
+                         .bottom = l->height,
+                         .tight = l->compact,
+                         .ascii = options->ascii,
+                         .shades = options->shades };
 }
 
 static void draw_header(const struct pen *pen, const json_t *view)

@@ -90,8 +90,8 @@ static json_t *plot_of(const json_t *block)
     json_array_foreach(json_object_get(block, "points"), i, item)
         json_array_append_new(series, point_series(item));
     return json_pack("{s:b, s:s, s:o, s:{s:s, s:s, s:f, s:f}, s:{s:s, s:s}}", "bare", 1, "title",
-                     view_text(block, "title", ""), "series", series, "x", "label", "FLOPs a byte", "scale", "log", "from", from, "to", to, "y",
-                     "label", "FLOP/s", "scale", "log");
+                     view_text(block, "title", ""), "series", series, "x", "label", "FLOPs a byte", "scale", "log",
+                     "from", from, "to", to, "y", "label", "FLOP/s", "scale", "log");
 }
 
 int figure_roofline(struct pen *pen, const json_t *block)

@@ -48,7 +48,7 @@ static void take_signals(sigset_t *waiting)
         sigdelset(waiting, numbers[i]);
 }
 
-/* --- acting -------------------------------------------------------------------------------------------------------- */
+/* --- acting ------------------------------------------------------------------------------------------------------- */
 
 static void follow_settings(struct loop *l)
 {
@@ -90,7 +90,7 @@ static void feed(struct loop *l, struct event *e)
     act(l, app_feed(l->app, e, &out), &out);
 }
 
-/* --- the terminal -------------------------------------------------------------------------------------------------- */
+/* --- the terminal ------------------------------------------------------------------------------------------------- */
 
 static void wheel(struct loop *l, uint32_t key)
 {
@@ -154,7 +154,8 @@ static void draw(struct loop *l)
 
 static bool wait_for(struct loop *l, const sigset_t *waiting)
 {
-    struct pollfd fds[ACTORS_FDS + 2] = { { .fd = screen_fd(), .events = POLLIN }, { .fd = screen_wake_fd(), .events = POLLIN } };
+    struct pollfd fds[ACTORS_FDS + 2] = { { .fd = screen_fd(), .events = POLLIN },
+                                          { .fd = screen_wake_fd(), .events = POLLIN } };
     int n = 2 + actors_fds(l->actors, fds + 2), timeout = actors_timeout(l->actors);
     struct timespec limit = { timeout / 1000, timeout % 1000 * 1000000L };
     return ppoll(fds, (nfds_t)n, timeout < 0 ? NULL : &limit, waiting) >= 0 || errno == EINTR;
@@ -173,7 +174,8 @@ static void begin(struct loop *l, const struct loop_start *start)
     act(l, effects, &out);
 }
 
-int loop_run(const struct options *options, const struct catalog *catalog, const struct loop_start *start, char *error, size_t size)
+int loop_run(const struct options *options, const struct catalog *catalog, const struct loop_start *start, char *error,
+             size_t size)
 {
     struct loop l = { .options = options };
     enum screen_color color = !options->color || strcmp(options->color, "auto") == 0 ? SCREEN_COLOR_AUTO

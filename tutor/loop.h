@@ -13,8 +13,8 @@ struct loop_start {
     const char            *step;     /* or NULL: the first open one */
 };
 
-/* Runs until the learner leaves. Returns the exit status; -1, with one line in `error`, when there is no usable terminal:
- * the caller goes on in plain mode. */
+/* Runs until the learner leaves. Returns the exit status; -1, with one line in `error`, when there is no usable
+ * terminal: the caller goes on in plain mode. */
 int loop_run(const struct options *, const struct catalog *, const struct loop_start *, char *error, size_t size);
 
 #endif

@@ -273,7 +273,8 @@ static void help(struct plain *p)
 {
     char line[160];
     plain_print_line(&p->print, "An answer is one line, and may end in how sure you are: @guess, @50, @75 or @95.");
-    plain_print_line(&p->print, "A choice takes its number, an order such as 2 1 4 3 puts the best first, - is no idea.");
+    plain_print_line(&p->print,
+                     "A choice takes its number, an order such as 2 1 4 3 puts the best first, - is no idea.");
     plain_print_line(&p->print, "A line that starts with a colon is a command:");
     for (int i = 0; i < COMMAND_COUNT; i++)
         if (i != COMMAND_MOUSE && i != COMMAND_THEME) {

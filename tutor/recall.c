@@ -105,7 +105,8 @@ unsigned recall_feed(struct recall *r, const struct event *e, struct outbox *out
         return stored(r, e);
     if (e->kind == EVENT_NOT_STORED && e->id == r->saving) {
         r->saving = 0;
-        snprintf(r->message, sizeof r->message, "not saved: %s; grade again to retry", e->text ? e->text : "the disk refused");
+        snprintf(r->message, sizeof r->message, "not saved: %s; grade again to retry",
+                 e->text ? e->text : "the disk refused");
         return FX_DRAW;
     }
     if (r->saving)
@@ -155,15 +156,17 @@ json_t *recall_view(const struct recall *r)
     } else {
         const json_t *c = card(r);
         if (json_is_true(json_object_get(c, "surprise")))
-            json_array_append_new(body, json_pack("{s:s, s:s}", "view", "prose", "text", "You were sure here, and missed."));
+            json_array_append_new(body,
+                                  json_pack("{s:s, s:s}", "view", "prose", "text", "You were sure here, and missed."));
         json_array_append_new(body, json_pack("{s:s, s:s}", "view", "heading", "text", question(c)));
-        json_array_append_new(body, r->shown ? json_pack("{s:s, s:s, s:s}", "view", "note", "title", "The card says", "text",
-                                                         view_text(c, "back", ""))
-                                             : json_pack("{s:s, s:s}", "view", "prose", "text",
-                                                         "Say the answer to yourself, then look."));
+        json_array_append_new(
+            body,
+            r->shown ? json_pack("{s:s, s:s, s:s}", "view", "note", "title", "The card says", "text",
+                                 view_text(c, "back", ""))
+                     : json_pack("{s:s, s:s}", "view", "prose", "text", "Say the answer to yourself, then look."));
     }
-    return json_pack("{s:s, s:s, s:o, s:[], s:s, s:s, s:o}", "title", "Recall", "where", count ? where : "", "body", body, "dock",
-                     "status", r->saving ? "saving" : "", "message", r->message, "keys", keys(r));
+    return json_pack("{s:s, s:s, s:o, s:[], s:s, s:s, s:o}", "title", "Recall", "where", count ? where : "", "body",
+                     body, "dock", "status", r->saving ? "saving" : "", "message", r->message, "keys", keys(r));
 }
 
 bool recall_busy(const struct recall *r) { return r->saving != 0; }

@@ -17,8 +17,8 @@ struct shot {
 
 static void rect(const struct shot *shot, int x, int y, int width, int height, int32_t color, int percent)
 {
-    fprintf(shot->file, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"#%06x\"", x / 100.0, y / 100.0,
-            width / 100.0, height / 100.0, (unsigned)color);
+    fprintf(shot->file, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"#%06x\"", x / 100.0,
+            y / 100.0, width / 100.0, height / 100.0, (unsigned)color);
     if (percent < 100)
         fprintf(shot->file, " fill-opacity=\"0.%02d\"", percent);
     fputs("/>\n", shot->file);
@@ -218,8 +218,10 @@ bool shot_write(const struct canvas *canvas, const struct theme *theme, FILE *fi
     double width = (2 * PAD + canvas->width * CELL_WIDTH) / 100.0;
     double height = (2 * PAD + canvas->height * CELL_HEIGHT) / 100.0;
 
-    fprintf(file, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.2f %.2f\" "
-                  "shape-rendering=\"crispEdges\" font-family=\"'DejaVu Sans Mono',Menlo,Consolas,monospace\" font-size=\"%d\">\n",
+    fprintf(file,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.2f %.2f\" "
+            "shape-rendering=\"crispEdges\" font-family=\"'DejaVu Sans Mono',Menlo,Consolas,monospace\" "
+            "font-size=\"%d\">\n",
             width, height, width, height, FONT / 100);
     fprintf(file, "<rect width=\"100%%\" height=\"100%%\" rx=\"6\" fill=\"#%06x\"/>\n", (unsigned)theme_paper(theme));
     for (int y = 0; y < canvas->height; y++)
