@@ -16,7 +16,7 @@ local TITLES = {
 local function exact(x) return string.format("%.7g", x) end
 local function gb(bytes) return string.format("%.2f GB", bytes / 1e9) end
 local function gib(bytes) return string.format("%.1f GiB", bytes / GIB) end
-local function percent(x) return string.format("%.1f %%", x) end
+local function percent(x) return fmt(x) .. " %" end
 local function db(x) return string.format("%.1f dB", x) end
 
 -- One decode step on the card: the longer of moving the bytes and doing the arithmetic, in seconds.
@@ -115,7 +115,7 @@ return lesson {
             exact(bf16.value), exact(e5m2.value)),
         "Quantization is this, billions of times: each number gets fewer bits and snaps to a coarser grid. What follows is about where such a miss does harm, and where it does none.",
         view.quote "The weights are measures in a recipe binder. With fewer digits each the binder is thin, the van that carries it to the kitchen has less to haul, and every spoon is slightly off.",
-        view.note { title = "Why you guess first", text = "Students who only watched a demonstration understood it no better than those who never saw it; those who predicted first did (Crouch et al. 2004, physics). A wrong guess works too: it is the answer you then look for." },
+        view.note { title = "Why you guess first", text = "Students who only watched a demonstration understood it no better than those who never saw it; those who predicted first did (Crouch and others, 2004, in physics). A wrong guess works too: it is the answer you then look for." },
       }
     end,
     card = {
@@ -381,13 +381,14 @@ head_dim                 256]],
       scales.channel = "tile:" .. real.rows .. "x1"
       local rq = lab.quantize(real, { format = knob.format, scale = scales[knob.scale] or knob.scale })
       local columns = real:columns()
-      for i = 1, 2 do
+      for i = 1, 3 do
         local tokens = 0
         for row = 1, real.rows do
           if math.abs(real:at(row, columns[i].index + 1)) > 3 * real.rms then tokens = tokens + 1 end
         end
         columns[i].tokens = tokens
       end
+      table.sort(columns, function(a, b) return (a.tokens or 0) > (b.tokens or 0) end)
       return { answer = 100 * q.zero_fraction, x = x, q = q, real = real, rq = rq, columns = columns,
                times = knob.times, scale = knob.scale, format = knob.format }
     end,
@@ -400,8 +401,8 @@ head_dim                 256]],
       end
       local blocks = { view.hist { o.x, grid = o.q, from = -6, to = 6, bins = 64, title = "Ordinary values, before and after" } }
       if o.format == "int8" and o.scale == "tensor" then
-        blocks[2] = string.format("The largest value is %s, so one step is %s, about as wide as an ordinary value is large. Everything within %s of 0 becomes 0.",
-          fmt(o.x.amax), fmt(step), fmt(step / 2))
+        blocks[2] = string.format("The largest value is %s, so one step is %s%s. Everything within %s of 0 becomes 0.",
+          fmt(o.x.amax), fmt(step), step > 0.8 and ", wider than most ordinary values are large" or "", fmt(step / 2))
       elseif o.format == "int8" then
         blocks[2] = string.format("With one scale a %s an outlier spoils only those who share its scale: %s of the values are 0 now.",
           o.scale == "group:128" and "group of 128" or o.scale, percent(o.answer))
@@ -409,9 +410,8 @@ head_dim                 256]],
         blocks[2] = string.format("E4M3's steps grow with the value, so small ones keep small steps: %s of the values become 0.", percent(o.answer))
       end
       blocks[3] = view.heat { o.real, title = "A real tensor: what enters a feed-forward layer of MiniLM", row = "token", column = "feature", marks = marks }
-      blocks[4] = string.format("These are activations, the numbers that travel between layers: a row is a token, a column a feature, also called a channel. Outlier channels tower over the rest: feature %d at %d of %d tokens (%s times the median feature), feature %d at %d (%s times). Rounded in the same way, %s of this tensor becomes 0.",
-        columns[1].index, columns[1].tokens, o.real.rows, fmt(columns[1].times), columns[2].index, columns[2].tokens, fmt(columns[2].times),
-        percent(100 * o.rq.zero_fraction))
+      blocks[4] = string.format("These are activations, the numbers that travel between layers: a row is a token, a column a feature, also called a channel. Outlier channels tower over the rest: feature %d exceeds 3 times the typical size (rms) at %d of %d tokens, feature %d at %d. Rounded in the same way, %s of this tensor becomes 0.",
+        columns[1].index, columns[1].tokens, o.real.rows, columns[2].index, columns[2].tokens, percent(100 * o.rq.zero_fraction))
       blocks[5] = view.quote "On a scale that must carry the flour sack, every spice weighs 0."
       return blocks
     end,
@@ -456,8 +456,9 @@ head_dim                 256]],
       local blocks = {
         view.bars { title = "Squared error, INT8, one scale", unit = "%", to = 100, bars = {
           { label = "ordinary", value = share, role = "outcome" }, { label = "outliers", value = 100 - share } } },
-        string.format("The usual story blames the outliers' own rounding. Under a shared scale it is the other way round: an outlier of %s is off by %s at most, hardly anything. An ordinary value of 0.5 may be off by all of itself, and there are 999 of those for each outlier.",
-          fmt(o.amax), fmt(o.step / 2)),
+        o.step > 0.5 and string.format("The usual story blames the outliers' own rounding. Under a shared scale it is the other way round: an outlier of %s is off by %s at most, hardly anything. An ordinary value of 0.5 may be off by all of itself, and there are 999 of those for each outlier.",
+          fmt(o.amax), fmt(o.step / 2))
+          or string.format("Outliers this small spoil nothing yet: a step is %s, so everybody's error is small, and most values are ordinary.", fmt(o.step)),
         view.plot { title = "Signal over error, as the outliers grow", x = { label = "largest value / typical size (rms)", scale = "log" }, y = { label = "SQNR", unit = "dB" },
           series = { { label = "INT8", x = o.curve.peak, y = o.curve.int8 }, { label = "E4M3", x = o.curve.peak, y = o.curve.e4m3 } },
           refs = o.cross and { { x = o.cross, label = "equal at " .. fmt(o.cross) } } or nil },
@@ -537,7 +538,7 @@ head_dim                 256]],
       local function bars(title, r)
         local list = {}
         for _, w in ipairs(r.weights) do
-          list[#list + 1] = { label = names[w.id], value = w.db, note = string.format("%.2f bits a weight", w.bits) }
+          list[#list + 1] = { label = names[w.id], value = w.db, note = string.format("%.4g bits a weight", w.bits) }
         end
         list[#list + 1] = { label = "INT8, both", value = r.both[1], role = "outcome" }
         list[#list + 1] = { label = "FP8, both", value = r.both[2], role = "outcome" }
@@ -555,10 +556,10 @@ head_dim                 256]],
         string.format("SmoothQuant divides the large channels before rounding and multiplies the weights that meet them: the same product, easier numbers. INT8 reaches %s (alpha %.1f).", db(s.smooth), o.alpha),
         bars("A real layer: MiniLM", o.real),
         s.weights[3].db > s.weights[4].db
-          and string.format("FP4 leads INT4 because each value shares its scale with 15 others and not with %d; it pays in scales, %.2f bits a weight against %.2f.",
-            tonumber(o.group) - 1, s.weights[3].bits, s.weights[4].bits)
-          or string.format("With groups of %s INT4 passes FP4: at equal scales even steps suit a bell curve better (%.2f bits a weight against %.2f).",
-            o.group, s.weights[4].bits, s.weights[3].bits),
+          and string.format("FP4 leads INT4 because each value shares its scale with 15 others and not with %d; it pays in scales, %s bits a weight against %s.",
+            tonumber(o.group) - 1, exact(s.weights[3].bits), exact(s.weights[4].bits))
+          or string.format("With groups of %s INT4 passes FP4: at equal scales even steps suit a bell curve better (%s bits a weight against %s).",
+            o.group, exact(s.weights[4].bits), exact(s.weights[3].bits)),
       }
     end,
     dives = { "awq-salient" }, links = { "awq" },
