@@ -81,8 +81,9 @@ return lesson {
         casts[i] = c
         rows[i] = { label = TITLES[name], value = exact(c.value), bits = c.bits, lanes = c.lanes, step = exact(c.step) }
       end
-      local reach = knob.value > 256 and 64 or knob.value > 128 and 32 or knob.value / 4
+      local reach = knob.value > 256 and 64 or knob.value / 8
       local from, to = knob.value - reach, knob.value + reach
+      if knob.value >= 200 and knob.value <= 260 then from, to = 200, 260 end
       return { answer = casts[3].value, x = knob.value, casts = casts, rows = rows, from = from, to = to,
                values = lab.format("e4m3").values(from, to) }
     end,
@@ -103,7 +104,7 @@ return lesson {
         why = "E4M3 ends at 448: whatever is larger becomes 448."
       end
       return {
-        view.grid { title = "E4M3's values here", from = o.from, to = o.to, unit = "g", values = o.values,
+        view.grid { from = o.from, to = o.to, unit = "g", values = o.values,
                     marks = { { at = o.x, label = exact(o.x), role = "value" },
                               { at = e4m3.value, label = exact(e4m3.value), role = "outcome" } } },
         view.bits { rows = o.rows },
@@ -358,7 +359,7 @@ head_dim                 256]],
   predict {
     id = "zeros", title = "One in a thousand",
     ask = {
-      "Numbers that share a scale share a grid. INT8 with one scale lays 255 even steps from minus the largest value to plus the largest.",
+      "Numbers that share a scale share a grid. INT8 with one scale has 255 levels, evenly spaced from minus the largest value to plus the largest.",
       "The values are ordinary (a bell curve around 0), but one in 1,000 is 60 times larger: an outlier. What share of all values becomes exactly 0?",
     },
     number = { unit = "%", scale = "log", within = "25 %", from = 0.1, to = 100 },
