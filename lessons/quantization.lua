@@ -31,7 +31,7 @@ end
 
 -- A memory budget as a stack, in GiB.
 local function budget(label, f)
-  return { label = label, note = f.sequences .. (f.sequences == 1 and " chat" or " chats"), parts = {
+  return { label = label, note = fmt(f.sequences) .. (f.sequences == 1 and " chat" or " chats"), parts = {
     { label = "weights", value = f.weights_bytes / GIB }, { label = "KV cache", value = f.kv_bytes / GIB, role = "outcome" },
     { label = "state", value = f.state_bytes / GIB, role = "limit" }, { label = "free", value = f.free_bytes / GIB, role = "plain" } } }
 end
@@ -725,7 +725,7 @@ head_dim                 256]],
                      rows = { budget("all BF16", o.plain), budget(o.label, o.now) } },
         o.now.sequences > 0
           and string.format("%s %s, so one card is enough and no tensor-parallel split is needed (each matrix cut across cards, which then talk after every layer).",
-            o.now.sequences, o.now.sequences == 1 and "chat fits" or "chats fit")
+            fmt(o.now.sequences), o.now.sequences == 1 and "chat fits" or "chats fit")
           or "Nothing fits: the weights leave no room for one chat. Here you would need a tensor-parallel split (each matrix cut across cards, which then talk after every layer), a larger card, or fewer bits.",
         string.format("27 billion parameters times 1 and 2 bytes give 27 and 54 GB, often written as GiB, and with them goes the claim that FP8 is what makes this model fit on one H100. The files have %s and %s: BF16 fits a 94 GB card too. FP8 buys room for chats there, and speed.", gib(o.file), gib(o.bf16)),
         "The FP8 files are more than 27 GB because embeddings, LM head, norms and the vision part stay BF16: 8.9 bits a parameter in all. And 94 GB is 93.6 GiB in nvidia-smi.",
