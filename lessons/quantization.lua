@@ -184,9 +184,10 @@ return lesson {
           roofs = { { label = "H100 NVL, BF16", bandwidth = CARD.bandwidth, peak = CARD.bf16, source = CARD_SOURCE } },
           points = { { label = "BF16 weights", intensity = o.flops / b.streamed_bytes, speed = o.flops / o.slow },
                      { label = "INT4 weights", intensity = o.flops / a.streamed_bytes, speed = o.flops / o.fast, role = "outcome" } } })
-        add(string.format("%d chats share one trip of the weights, so each byte meets %d times the arithmetic. From about %d chats on INT4 weights wait for arithmetic, BF16 weights only from %d: INT4 is unpacked to BF16 before it is multiplied, and its lead shrinks to %s.",
+        add(string.format("%d chats share one trip of the weights, so each byte meets %d times the arithmetic. From about %d chats on INT4 weights wait for arithmetic, BF16 weights only from %d: INT4 is unpacked to BF16 before it is multiplied. At %d chats it leads by %s.",
           o.batch, o.batch, math.floor(CARD.bf16 / CARD.bandwidth * a.streamed_bytes / b.streamed_bytes + 0.5),
-          math.floor(CARD.bf16 / CARD.bandwidth + 0.5), fmt(o.slow / o.fast) .. " times"))
+          math.floor(CARD.bf16 / CARD.bandwidth + 0.5), o.batch,
+          o.slow > 1.01 * o.fast and fmt(o.slow / o.fast) .. " times" or "nothing"))
       else
         add(string.format("Why bytes? A token does 2 operations (FLOPs) with a weight of 2 bytes: 1 for each byte that arrives. In that time an H100 NVL could do %d (835 TFLOPS over 3.9 TB/s, data sheet, dense). The arithmetic waits for memory.",
           math.floor(CARD.bf16 / CARD.bandwidth + 0.5)))
@@ -200,7 +201,8 @@ return lesson {
         add(view.bars { title = "This machine: one large matrix times one vector", unit = "ms", bars = bars })
         local ratio, bytes = first.seconds / best.seconds, first.bytes / best.bytes
         add(ratio > 1
-          and string.format("Measured beside it, not graded: here INT4 has %s times fewer bytes than FP16 and is %s times faster.", fmt(bytes), fmt(ratio))
+          and string.format("Measured beside it, not graded: here INT4 has %s times fewer bytes than FP16 and is %s times faster.%s", fmt(bytes), fmt(ratio),
+            ratio > 1.25 * bytes and " A lead beyond the bytes means that FP16's own loop is held up by its instructions here, not by memory." or "")
           or string.format("Measured beside it, not graded: here INT4 has %s times fewer bytes than FP16 and still takes %s times as long. These loops are bound by instructions, not by memory.", fmt(bytes), fmt(1 / ratio)))
         if plain then
           add(string.format("The plain loop unpacks one weight at a time. Same bytes, %s times the time: fewer bytes help only a loop that keeps up with memory.", fmt(plain.seconds / best.seconds)))
@@ -237,8 +239,8 @@ return lesson {
         o.head == "bf16"
           and string.format("Halve every byte and you get 2, the figure usually quoted. The file's own list of tensors gives %s of %s, because the head (%s) and a few small tensors stay BF16. At 3.9 TB/s that is %s tokens a second at most instead of %s.",
             gb(a.streamed_bytes), gb(b.streamed_bytes), gb(a.head_bytes), rate(a), rate(b))
-          or string.format("With the head in FP8 too the ceiling rises to %s times: %s of %s. Most published files keep it BF16: its errors go straight into the choice of the word.",
-            fmt(o.answer), gb(a.streamed_bytes), gb(b.streamed_bytes)),
+          or string.format("With the head in FP8 too the ceiling rises to %.3f times: %s of %s. Most published files keep it BF16: its errors go straight into the choice of the word.",
+            o.answer, gb(a.streamed_bytes), gb(b.streamed_bytes)),
         "This is a ceiling. Reading the cache, starting kernels and choosing the word come on top, and measured gains stay below it:",
         view.table { columns = { "decode, measured elsewhere", "fewer bytes", "faster" },
           rows = { { "Llama-3.1-8B, Q8_0 (8.5 bits)", "1.88 times", "1.75 times" },
@@ -327,7 +329,7 @@ head_dim                 256]],
       local now = fit(lab, knob.weights, knob.kv, context)
       return { answer = now.sequences, now = now, context = context, kv = knob.kv, weights = knob.weights,
                old = fit(lab, "bf16", "bf16", context), half = fit(lab, "fp8", "bf16", context), full = fit(lab, "fp8", "fp8", context),
-               one = lab.kv { config = MODEL, kv_format = knob.kv, context = context, sequences = 1 } }
+               one = lab.kv { config = MODEL, kv_format = "fp8", context = context, sequences = 1 } }
     end,
     reveal = function(o)
       local rows = { budget("all BF16", o.old), budget("FP8 weights", o.half), budget("FP8 and fp8 KV", o.full) }
@@ -337,10 +339,10 @@ head_dim                 256]],
                      capacity = 0.9 * CARD.memory / GIB, rows = rows },
         string.format("Halving each chat alone would double the number. But FP8 weights first hand %s to the caches: %d chats become %d. Then the fp8 cache makes that %d.",
           gib(o.old.weights_bytes - o.half.weights_bytes), o.old.sequences, o.half.sequences, o.full.sequences),
-        string.format("The second switch gives %s times, not 2: a chat is %s MiB of cache and %.1f MiB of state, and the state does not shrink.",
-          fmt(o.full.sequences / math.max(o.half.sequences, 1)), fmt((o.one.kv_bytes_total - o.one.state_bytes_per_sequence) / 2 ^ 20),
-          o.one.state_bytes_per_sequence / 2 ^ 20),
-        "An upper bound: activations, captured graphs and rounding to blocks take room too.",
+        string.format("The second switch gives %s times%s: an fp8 chat is %s MiB of cache and %.1f MiB of state, and the state did not shrink.",
+          fmt(o.full.sequences / math.max(o.half.sequences, 1)), o.full.sequences < 1.99 * o.half.sequences and ", not 2" or "",
+          fmt((o.one.kv_bytes_total - o.one.state_bytes_per_sequence) / 2 ^ 20), o.one.state_bytes_per_sequence / 2 ^ 20),
+        "An upper bound: activations and the server's own work memory take room too.",
         view.note { title = "Kubernetes", text = "A chat is a pod, the card a node, the KV room its allocatable memory. Smaller requests pack more pods on the node; the fixed state is an overhead per pod that no request can shrink." },
       }
     end,
@@ -727,7 +729,7 @@ head_dim                 256]],
           and string.format("%s %s, so one card is enough and no tensor-parallel split is needed (each matrix cut across cards, which then talk after every layer).",
             fmt(o.now.sequences), o.now.sequences == 1 and "chat fits" or "chats fit")
           or "Nothing fits: the weights leave no room for one chat. Here you would need a tensor-parallel split (each matrix cut across cards, which then talk after every layer), a larger card, or fewer bits.",
-        string.format("27 billion parameters times 1 and 2 bytes give 27 and 54 GB, often written as GiB, and with them goes the claim that FP8 is what makes this model fit on one H100. The files have %s and %s: BF16 fits a 94 GB card too. FP8 buys room for chats there, and speed.", gib(o.file), gib(o.bf16)),
+        string.format("27 billion parameters times 1 and 2 bytes give 27 and 54 GB, often written as GiB, and with them goes the claim that FP8 is what makes this model fit on one H100. The files have %.2f and %.2f GiB: BF16 fits a 94 GB card too. FP8 buys room for chats there, and speed.", o.file / GIB, o.bf16 / GIB),
         "The FP8 files are more than 27 GB because embeddings, LM head, norms and the vision part stay BF16: 8.9 bits a parameter in all. And 94 GB is 93.6 GiB in nvidia-smi.",
       }
     end,
@@ -770,9 +772,11 @@ head_dim                 256]],
       return {
         view.plot { title = "Faster decode by an fp8 cache, at most", x = { label = "tokens a chat", scale = "log" }, y = { label = "faster", unit = "%" },
                     series = { { label = o.chats == 1 and "one chat" or o.chats .. " chats", x = o.x, y = o.y } }, refs = { { x = o.context, label = fmt(o.context) } } },
-        string.format("The BF16 cache is %s beside %s of weights. Halving the smaller of the two does little, until the context is long or many chats share the weights.", gb(o.cache), gb(o.weights)),
+        string.format("The BF16 cache is %s beside %s of weights. %s", gb(o.cache), gb(o.weights),
+          o.cache < 0.3 * o.weights and "Halving the smaller of the two does little, until the context is long or many chats share the weights."
+          or "Now it is a good part of what is read, and halving it counts."),
         string.format("By the obvious KV formula, four times too large for this model, one would expect %s.", percent(o.obvious)),
-        "So here the fp8 cache is first of all room for chats. For speed, turn the knobs: at 262,144 tokens it counts, and with 16 chats earlier.",
+        "For one chat the fp8 cache is first of all room for more of them. Turn the knobs to see where it is speed as well: at 262,144 tokens, and with 16 chats earlier.",
       }
     end,
     card = {
