@@ -184,10 +184,10 @@ return lesson {
           roofs = { { label = "H100 NVL, BF16", bandwidth = CARD.bandwidth, peak = CARD.bf16, source = CARD_SOURCE } },
           points = { { label = "BF16 weights", intensity = o.flops / b.streamed_bytes, speed = o.flops / o.slow },
                      { label = "INT4 weights", intensity = o.flops / a.streamed_bytes, speed = o.flops / o.fast, role = "outcome" } } })
-        add(string.format("%d chats share one trip of the weights, so each byte meets %d times the arithmetic. From about %d chats on INT4 weights wait for arithmetic, BF16 weights only from %d: INT4 is unpacked to BF16 before it is multiplied. At %d chats it leads by %s.",
+        add(string.format("%d chats share one trip of the weights, so each byte meets %d times the arithmetic. From about %d chats on INT4 weights wait for arithmetic, BF16 weights only from %d: INT4 is unpacked to BF16 before it is multiplied. At %d chats %s.",
           o.batch, o.batch, math.floor(CARD.bf16 / CARD.bandwidth * a.streamed_bytes / b.streamed_bytes + 0.5),
           math.floor(CARD.bf16 / CARD.bandwidth + 0.5), o.batch,
-          o.slow > 1.01 * o.fast and fmt(o.slow / o.fast) .. " times" or "nothing"))
+          o.slow > 1.01 * o.fast and "INT4 is " .. fmt(o.slow / o.fast) .. " times faster" or "both take equally long"))
       else
         add(string.format("Why bytes? A token does 2 operations (FLOPs) with a weight of 2 bytes: 1 for each byte that arrives. In that time an H100 NVL could do %d (835 TFLOPS over 3.9 TB/s, data sheet, dense). The arithmetic waits for memory.",
           math.floor(CARD.bf16 / CARD.bandwidth + 0.5)))
