@@ -6,6 +6,7 @@
 #   make check      the tests only            make bench         the benchmarks
 #   make clean                                make fuzz          the fuzz drivers under libFuzzer, FUZZ_SECONDS each
 #   make aarch64    kernels and their tests by cross compiler, run by qemu
+#   make pictures   those of README.md
 #   make install | uninstall                  PREFIX=/usr/local DESTDIR=
 #
 # Knobs: B=dir (build folder), DEV=1 (-Werror), SAN=address,undefined, CC, CFLAGS and LDFLAGS (added last), V=1 (say the
@@ -171,6 +172,12 @@ $(B)/kernel-tests/%: tests/%.c $(filter $(B)/obj/kernels/%,$(OBJ))
 	$(SAY) CC $<
 	$(Q)$(COMPILE) -MT $@ -MF $@.d -o $@ $(filter %.c %.o,$^) -lcmocka -lm $(LDFLAGS)
 
+# The picture of README.md: a guess is committed in plain mode, then the reveal is drawn.
+pictures: all
+	@mkdir -p lessons/pictures; set -e; home=$$(mktemp -d); export SAFFRON_NOW=2026-01-01T09:00:00Z; \
+	printf '5\n@50\n' | $(B)/saffron quantization:zeros --plain --seed 7 --db $$home/p.db >/dev/null; \
+	$(B)/saffron shot quantization:zeros --db $$home/p.db --size 80x44 -o lessons/pictures/reveal.svg; rm -r $$home
+
 BIN   = $(DESTDIR)$(PREFIX)/bin
 SHARE = $(DESTDIR)$(PREFIX)/share
 # completion of each shell: source:place under share/
@@ -198,7 +205,7 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all run test tests check asan tsan bench fuzz fuzzers aarch64 run-kernel-tests install uninstall clean FORCE
+.PHONY: all run test tests check asan tsan bench fuzz fuzzers aarch64 run-kernel-tests pictures install uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 

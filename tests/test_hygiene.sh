@@ -80,3 +80,11 @@ check "no marks of unfinished work" marks engine/a.c "/* a.c: TO""DO */\n"
 check "every file says what it is" headers engine/a.c 'int x;\n'
 check "a file name is unique" twice tutor/view.h '/* view.h: again. */\n'
 check "public functions carry comments" uncommented engine/a.h '/* a.h: x. */\n\nint a_size(void);\n'
+
+# README.md's list of formats is the table's.
+wanted=$(sed -n 's/^ *\.name = "\([a-z0-9_-]*\)".*/\1/p' kernels/format.c | tr '\n' ' ' | sed 's/ $//')
+if [ -n "$wanted" ] && grep -qxF "    $wanted" README.md; then
+    echo "ok README.md lists the formats"
+else
+    echo "not ok README.md lists the formats: no line '    $wanted'"
+fi
