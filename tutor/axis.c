@@ -250,12 +250,12 @@ int axis_mark_labels(const struct pen *pen, const struct axis *axis, int x, cons
         if (count == most)
             break;
         struct label *label = &labels[count++]; /* what is nowhere is told at the left */
-        *label = (struct label){ .column = x + (column > 0 ? column : 0),
-                                 .style = mark_style(view_text(mark, "role", "plain")) };
+        const char *role = view_text(mark, "role", "plain");
+        *label = (struct label){ .column = x + (column > 0 ? column : 0), .style = mark_style(role) };
         mark_text(mark, unit, text, sizeof text);
         bool covered = is_covered(axis, marks, mark);
         snprintf(label->text, sizeof label->text, "%s%s%.80s",
-                 covered ? pen_glyph(pen, mark_glyph(view_text(mark, "role", "plain"))) : "", covered ? " " : "", text);
+                 covered ? pen_glyph(pen, mark_glyph(role)) : "", covered ? " " : "", text);
     }
     if (count > 1)
         qsort(labels, (size_t)count, sizeof *labels, by_column);
@@ -288,9 +288,10 @@ static bool place_label(struct label *labels, int i, int count, int row, int wid
     int next = i + 1 < count ? labels[i + 1].column - label->column : width;
     bool lean_left = next < length / 2 + (i + 1 < count ? text_width(labels[i + 1].text) / 2 : 0) + 3;
     bool lean_right = i > 0 && !is_free(labels, i, row, center, length);
-    int order[3] = { lean_left ? end : center, lean_right ? start : lean_left ? center : start, end };
+    int order[5] = { lean_left ? end : center, lean_right ? start : lean_left ? center : start, end, start + 1,
+                     end - 1 };
 
-    for (int t = 0; t < 3; t++) {
+    for (int t = 0; t < 5; t++) {
         int x = order[t];
         x = x + length > width ? width - length : x;
         x = x < 0 ? 0 : x;

@@ -122,21 +122,17 @@ static struct layout layout_of(const json_t *view, int width, int height)
 
 static struct pen line_pen(struct canvas *canvas, const struct layout *l, const struct draw_options *options)
 {
-    return (struct pen){ .canvas = canvas,
-                         .x = l->margin,
-                         .width = l->width - 2 * l->margin,
-                         .bottom = l->height,
-                         .tight = l->compact,
-                         .ascii = options->ascii,
-                         .shades = options->shades };
+    return (struct pen){ .canvas = canvas, .x = l->margin, .width = l->width - 2 * l->margin, .bottom = l->height,
+                         .tight = l->compact, .ascii = options->ascii, .shades = options->shades };
 }
 
 static void draw_header(const struct pen *pen, const json_t *view)
 {
     const char *title = view_text(view, "title", ""), *where = view_text(view, "where", "");
-    int right = text_width(where);
-    if (right > pen->width / 2)
-        right = pen->width / 2;
+    int right = text_width(where), left = text_width(title);
+    int most = pen->width - (left < pen->width / 3 ? left : pen->width / 3) - 2; /* the place matters more */
+    if (right > most)
+        right = most;
     pen_clip(pen, 0, 0, pen->width - right - (right ? 2 : 0), title, STYLE_TITLE);
     pen_clip(pen, pen->width - right, 0, right, where, STYLE_DIM);
     pen_run(pen, 0, 1, pen->width, GLYPH_RULE, STYLE_RULE);

@@ -6,7 +6,7 @@
 
 #include "tutor/axis.h"
 
-enum { PARTS = 12, MARKS = 8, AIRY = 4 }; /* up to AIRY rows have an empty line between them */
+enum { PARTS = 12, MARKS = 8, AIRY = 4, ROOMY = 80 }; /* up to AIRY rows have an empty line between them */
 
 static double sum_of(const json_t *parts)
 {
@@ -46,6 +46,12 @@ static enum style part_style(const json_t *part, size_t i)
     return role && strcmp(role, "plain") != 0 ? mark_style(role) : (enum style)(STYLE_PART0 + i % STYLE_PARTS);
 }
 
+/* Rows of cells that a stack is high: two where there is room. */
+static int stack_height(const struct pen *pen)
+{
+    return pen->width > ROOMY && !pen->tight ? 2 : 1;
+}
+
 /* One part from column `from` to `to`: a field of its color, or of its character where there are none, with its name
  * inside. Returns whether the name fitted. */
 static bool draw_part(struct pen *pen, int from, int to, int y, const json_t *part, size_t i)
@@ -56,7 +62,8 @@ static bool draw_part(struct pen *pen, int from, int to, int y, const json_t *pa
     int width = to - from;
 
     for (int x = from; x < to; x++)
-        pen_text_on(pen, x, y, fill, STYLE_DIM, pen->shades ? STYLE_TEXT : part_style(part, i));
+        for (int row = 0; row < stack_height(pen); row++)
+            pen_text_on(pen, x, y + row, fill, STYLE_DIM, pen->shades ? STYLE_TEXT : part_style(part, i));
     part_text(part, text, sizeof text);
     if (text_width(text) + 2 > width)
         return false;
@@ -66,7 +73,13 @@ static bool draw_part(struct pen *pen, int from, int to, int y, const json_t *pa
     return true;
 }
 
-/* A row of parts between bars; names that do not fit hang below. Returns its rows. */
+static void draw_wall(struct pen *pen, int x, int y)
+{
+    for (int row = 0; row < stack_height(pen); row++)
+        pen_put(pen, x, y + row, GLYPH_BAR, STYLE_AXIS);
+}
+
+/* A row of parts between walls; names that do not fit hang below. Returns its rows. */
 static int draw_row(struct pen *pen, const struct axis *axis, int left, int y, const json_t *row)
 {
     const json_t *parts = json_object_get(row, "parts");
@@ -76,21 +89,21 @@ static int draw_row(struct pen *pen, const struct axis *axis, int left, int y, c
     size_t i;
     json_t *part;
 
-    pen_put(pen, left, y, GLYPH_BAR, STYLE_AXIS);
+    draw_wall(pen, left, y);
     json_array_foreach(parts, i, part) {
         double value = view_number(part, "value", 0);
         int from = left + axis_column(axis, sum) + 1;
         sum += isfinite(value) && value > 0 ? value : 0;
         int to = left + axis_column(axis, sum);
         bool named = draw_part(pen, from, to > from ? to : from, y, part, i);
-        pen_put(pen, to > from ? to : from, y, GLYPH_BAR, STYLE_AXIS);
+        draw_wall(pen, to > from ? to : from, y);
         if (named || count == PARTS)
             continue;
         labels[count] = (struct label){ .column = (from + to) / 2, .style = STYLE_DIM };
         part_text(part, labels[count].text, sizeof labels[count].text);
         count++;
     }
-    return 1 + axis_labels(pen, y + 1, pen->width, labels, count);
+    return stack_height(pen) + axis_labels(pen, y + stack_height(pen), pen->width, labels, count);
 }
 
 /* Name and remark of a row on a line of their own. */
@@ -110,8 +123,8 @@ static int draw_name(struct pen *pen, int y, const json_t *row)
 /* Where parts go beyond the capacity, a line through the row shows it. */
 static void draw_capacity(struct pen *pen, const struct axis *axis, int y, double capacity)
 {
-    if (axis->to > capacity * 1.005)
-        pen_put(pen, axis_column(axis, capacity), y, GLYPH_LIMIT, STYLE_LIMIT);
+    for (int row = 0; row < stack_height(pen) && axis->to > capacity * 1.005; row++)
+        pen_put(pen, axis_column(axis, capacity), y + row, GLYPH_LIMIT, STYLE_LIMIT);
 }
 
 int figure_stack(struct pen *pen, const json_t *block)

@@ -251,24 +251,37 @@ static int cells_lines(struct pen *pen, const json_t *block)
     return y;
 }
 
+/* "bits   1 -> 4   2 -> 8": the choices of a column with the keys that take them; returns the rows. */
+static int draw_choices(struct pen *pen, int y, const json_t *column)
+{
+    int x = pen_text(pen, 0, y, view_text(column, "title", ""), STYLE_DIM) + 3, top = y;
+    size_t i;
+    json_t *choice;
+    json_array_foreach(json_object_get(column, "choices"), i, choice) {
+        char number[24];
+        snprintf(number, sizeof number, "%zu", i + 1);
+        int width = text_width(number) + 3 + text_width(json_string_value(choice));
+        if (x > 3 && x + width > pen->width) {
+            x = 2;
+            y++;
+        }
+        x += pen_text(pen, x, y, number, STYLE_KEY) + 1;
+        x += pen_put(pen, x, y, GLYPH_RIGHT, STYLE_RULE) + 1;
+        x += pen_text(pen, x, y, json_string_value(choice), STYLE_TEXT) + 3;
+    }
+    return y + 1 - top;
+}
+
 /* The choices of the column that has the focus. */
 static int focused_choices(struct pen *pen, int y, const json_t *block)
 {
-    size_t r, c, i;
-    json_t *row, *cell, *choice;
-    char line[512] = "";
+    size_t r, c;
+    json_t *row, *cell;
     json_array_foreach(json_object_get(block, "rows"), r, row)
         json_array_foreach(json_object_get(row, "cells"), c, cell) {
             const json_t *column = json_array_get(json_object_get(block, "columns"), c);
-            const json_t *choices = json_object_get(column, "choices");
-            if (!view_flag(cell, "focused") || json_array_size(choices) == 0)
-                continue;
-            snprintf(line, sizeof line, "%s:", view_text(column, "title", ""));
-            json_array_foreach(choices, i, choice) {
-                size_t used = strlen(line);
-                snprintf(line + used, sizeof line - used, "   %s", json_string_value(choice));
-            }
-            return 1 + pen_wrap(pen, 0, y + 1, pen->width, line, STYLE_DIM);
+            if (view_flag(cell, "focused") && json_array_size(json_object_get(column, "choices")) > 0)
+                return 1 + draw_choices(pen, y + 1, column);
         }
     return 0;
 }

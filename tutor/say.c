@@ -278,14 +278,12 @@ static void say_cells(struct sayer *say, const json_t *block)
         say_end(say);
     }
     json_array_foreach(columns, c, column) {
+        if (json_array_size(json_object_get(column, "choices")) == 0)
+            continue;
+        say_add(say, "%s:", view_text(column, "title", ""));
         json_array_foreach(json_object_get(column, "choices"), i, choice)
-            say_add(say, i ? " or %s" : "%s", json_string_value(choice));
-        char *list = say->used ? strdup(say->text) : NULL;
-        say->used = 0;
-        if (list)
-            say_add(say, "%s: %s", view_text(column, "title", ""), list);
+            say_more(say, "%zu is %s", i + 1, json_string_value(choice));
         say_end(say);
-        free(list);
     }
 }
 
