@@ -42,7 +42,7 @@ static const struct object provenance = { "provenance", (const struct field[]){
     TEXT("cited"), BOOL("timed"), END }, NULL };
 
 static const struct object guess = { "guess", (const struct field[]){
-    ANY("value"), TEXT("text"), INT("confidence"), ANY("hit"), END }, NULL };
+    ANY("value"), TEXT("text"), ANY("confidence"), ANY("hit"), END }, NULL };
 
 #define FINDINGS { .name = "findings", .type = FIELD_OBJECT, .flags = FIELD_LIST, .object = &finding }
 
