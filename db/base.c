@@ -20,6 +20,7 @@
 
 enum {
     APPLICATION = 0x53616672, /* "Safr", in the file's header */
+    VERSIONS = 9999,          /* no schema will have a higher number: that is damage */
     BUSY_MS = 5000,           /* another tutor's transaction takes milliseconds; a backup may take longer */
     WAL_BYTES = 1024 * 1024,  /* written ahead, so that a commit overwrites instead of growing the file */
     WAL_FRAMES = 128,         /* half of that: then the frames are moved even if the learner never rests */
@@ -129,6 +130,12 @@ int base_step(struct base *base, sqlite3_stmt *stmt)
     return rc;
 }
 
+const char *base_text(sqlite3_stmt *stmt, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(stmt, column);
+    return text ? text : "";
+}
+
 int64_t base_int(struct base *base, const char *sql, int64_t other)
 {
     sqlite3_stmt *stmt = base_stmt(base, sql);
@@ -218,17 +225,19 @@ static int open_file(struct base *base, const char *name, int flags)
     return rc == SQLITE_OK ? rc : base_fail(base, rc, "open");
 }
 
-/* Switching the journal mode needs the file for itself and does not wait, so it is tried a few times. */
+/* Switching the journal mode needs the file for itself and may not wait for it, so it is tried for a while. */
 static int set_journal(struct base *base)
 {
     const char *sql = base->network ? "PRAGMA journal_mode = TRUNCATE" : "PRAGMA journal_mode = WAL";
     int         rc = SQLITE_OK;
-    for (int attempt = 0; attempt < 50; attempt++) {
+    sqlite3_busy_timeout(base->db, 0);
+    for (int waited = 0; waited < BUSY_MS; waited += 20) {
         rc = sqlite3_exec(base->db, sql, NULL, NULL, NULL);
         if ((rc & 0xff) != SQLITE_BUSY)
             break;
         sqlite3_sleep(20);
     }
+    sqlite3_busy_timeout(base->db, BUSY_MS);
     if (rc != SQLITE_OK)
         return base_fail(base, rc, "open");
     /* With a size limit the last one to close empties the WAL: nobody can lay an old one over a restored file. */
@@ -303,7 +312,7 @@ static bool identity(struct base *base, const char *name, char text[RECORD_UUID]
     sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
     int rc = base_step(base, stmt);
     if (rc == SQLITE_ROW)
-        snprintf(text, RECORD_UUID, "%s", (const char *)sqlite3_column_text(stmt, 0));
+        snprintf(text, RECORD_UUID, "%s", base_text(stmt, 0));
     sqlite3_reset(stmt);
     if (rc != SQLITE_DONE)
         return rc == SQLITE_ROW;
@@ -355,6 +364,8 @@ static bool ours(struct base *base)
         return true;
     if (base_int(base, "PRAGMA application_id", 0) == APPLICATION)
         return true;
+    if (base_int(base, "SELECT count(*) FROM sqlite_master WHERE name IN ('event', 'meta')", 0) == 2)
+        return true;
     base->rc = SQLITE_MISUSE;
     snprintf(base->why, sizeof base->why,
              "cannot open '%.400s': it is a database, but not one of saffron; choose another file with --db",
@@ -365,6 +376,12 @@ static bool ours(struct base *base)
 static bool known_version(struct base *base)
 {
     int version = (int)base_int(base, "PRAGMA user_version", 0);
+    bool agree = base_int(base, "SELECT (count(*) = 0) = ((SELECT user_version FROM pragma_user_version) = 0)"
+                                " FROM sqlite_master", 1);
+    if (version < 0 || version > VERSIONS || !agree) { /* only an empty file has version 0 */
+        base_fail(base, SQLITE_CORRUPT, "open");
+        return false;
+    }
     if (version <= migrate_version())
         return true;
     base->rc = SQLITE_MISUSE;
@@ -393,7 +410,7 @@ static bool set_up(struct base *base)
         base_fail(base, SQLITE_READONLY, "save to");
         return false;
     }
-    base->network = on_network(base->path);
+    base->network = base->network || on_network(base->path);
     const char *lazy = base->network ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL";
     if (!ours(base) || !known_version(base) || base_exec(base, lazy) != SQLITE_OK)
         return false;
@@ -499,9 +516,10 @@ static bool open_any(struct base *base)
     return open_memory(base);
 }
 
-bool base_open(struct base *base, const char *path, base_notice *notice, void *ctx)
+bool base_open(struct base *base, const char *path, bool network, base_notice *notice, void *ctx)
 {
-    *base = (struct base){ .mark = -1, .notice = notice, .notice_ctx = ctx, .path = strdup(path) };
+    *base = (struct base){ .mark = -1, .network = network, .notice = notice, .notice_ctx = ctx };
+    base->path = strdup(path);
     if (!base->path || !open_any(base))
         return false;
     if (base->mode == BASE_SAVING)
@@ -581,7 +599,7 @@ const char *base_journal(struct base *base)
     sqlite3_stmt *stmt = base_stmt(base, "PRAGMA main.journal_mode");
     base->journal[0] = 0;
     if (stmt && sqlite3_step(stmt) == SQLITE_ROW)
-        snprintf(base->journal, sizeof base->journal, "%s", (const char *)sqlite3_column_text(stmt, 0));
+        snprintf(base->journal, sizeof base->journal, "%s", base_text(stmt, 0));
     sqlite3_reset(stmt);
     return base->journal;
 }
@@ -609,7 +627,7 @@ static void check(struct base *base, int (*stop)(void *), void *ctx)
     sqlite3_stmt *stmt = base_stmt(base, "PRAGMA quick_check(1)");
     int           rc = stmt ? sqlite3_step(stmt) : base->rc;
     bool          bad = base_damaged(rc) ||
-               (rc == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") != 0);
+               (rc == SQLITE_ROW && strcmp(base_text(stmt, 0), "ok") != 0);
     sqlite3_reset(stmt);
     sqlite3_progress_handler(base->db, 0, NULL, NULL);
     if ((rc & 0xff) == SQLITE_INTERRUPT)

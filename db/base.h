@@ -37,8 +37,9 @@ struct base {
     struct { const char *sql; sqlite3_stmt *stmt; } cache[BASE_STATEMENTS];
 };
 
-/* Opens, repairs, migrates; whatever happens, base->db answers queries afterwards. False: out of memory. */
-bool base_open(struct base *base, const char *path, base_notice *notice, void *ctx);
+/* Opens, repairs, migrates; whatever happens, base->db answers queries afterwards. network: the file is on a network
+ * file system, also when that cannot be seen. False: out of memory. */
+bool base_open(struct base *base, const char *path, bool network, base_notice *notice, void *ctx);
 void base_close(struct base *base);
 
 /* Tries again after a failure to open; true when the mode is BASE_SAVING now. */
@@ -62,6 +63,9 @@ int base_step(struct base *base, sqlite3_stmt *stmt);
 
 /* Keeps rc, and why in words for "cannot WHAT 'path': ...". Returns rc. */
 int base_fail(struct base *base, int rc, const char *what);
+
+/* A column as text, "" for NULL: in a damaged file any column may be. Valid until the statement moves. */
+const char *base_text(sqlite3_stmt *stmt, int column);
 
 /* The first column of the first row, or other when there is none. */
 int64_t base_int(struct base *base, const char *sql, int64_t other);

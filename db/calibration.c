@@ -160,7 +160,7 @@ static json_t *calibration_reply(struct base *base, int64_t utc, int offset)
     (void)offset;
     while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW)
         for (int i = 0; i < LEVELS; i++)
-            if (strcmp((const char *)sqlite3_column_text(stmt, 0), levels[i]) == 0)
+            if (strcmp(base_text(stmt, 0), levels[i]) == 0)
                 by_level[i] = (struct sums){ .n = sqlite3_column_int(stmt, 1),
                                              .hits = sqlite3_column_int(stmt, 2),
                                              .surprises = sqlite3_column_int(stmt, 5),

@@ -159,7 +159,7 @@ static json_t *due_cards(struct base *base, int64_t today)
         base, "SELECT lesson, course, step, rev, front, back, again, due_day, streak, reps, lapses,"
               " last_review, last_day, EXISTS(SELECT 1 FROM forecast f WHERE f.lesson = c.lesson AND"
               " f.step = c.step AND f.hit = 0 AND f.chance >= 0.75) AS surprise"
-              " FROM card c WHERE due_day <= ?1 ORDER BY surprise DESC, due_day, lesson, step");
+              " FROM card c WHERE reps = 0 OR due_day <= ?1 ORDER BY surprise DESC, due_day, lesson, step");
     json_t *cards = json_array();
     int     rc = SQLITE_ERROR;
     if (stmt)
@@ -178,7 +178,7 @@ static json_t *cards_reply(struct base *base, int64_t utc, int offset)
     int64_t       today = cards_day(utc, offset);
     json_t       *cards = due_cards(base, today);
     sqlite3_stmt *stmt =
-        base_stmt(base, "SELECT count(*), min(due_day) FILTER (WHERE due_day > ?1) FROM card");
+        base_stmt(base, "SELECT count(*), min(due_day) FILTER (WHERE reps > 0 AND due_day > ?1) FROM card");
     json_t *reply = NULL;
     if (stmt)
         sqlite3_bind_int64(stmt, 1, today);

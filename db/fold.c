@@ -228,7 +228,7 @@ static bool fold_every_lesson(struct base *base)
     sqlite3_stmt *stmt = base_stmt(base, "SELECT DISTINCT lesson FROM event");
     int           rc = stmt ? SQLITE_ROW : SQLITE_ERROR;
     while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW)
-        json_array_append_new(lessons, json_string((const char *)sqlite3_column_text(stmt, 0)));
+        json_array_append_new(lessons, json_string(base_text(stmt, 0)));
     sqlite3_reset(stmt);
     bool    ok = rc == SQLITE_DONE;
     size_t  i;

@@ -129,28 +129,22 @@ bool journal_append(struct base *base, const struct record *record, int64_t utc,
 
 /* ---- reading ---- */
 
-static const char *text_of(sqlite3_stmt *stmt, int column)
-{
-    const char *text = (const char *)sqlite3_column_text(stmt, column);
-    return text ? text : "";
-}
-
 void journal_read(sqlite3_stmt *stmt, struct entry *entry)
 {
     *entry = (struct entry){
         .id = sqlite3_column_int64(stmt, 0),
-        .uuid = text_of(stmt, 1),
-        .learner = text_of(stmt, 2),
-        .device = text_of(stmt, 3),
+        .uuid = base_text(stmt, 1),
+        .learner = base_text(stmt, 2),
+        .device = base_text(stmt, 3),
         .seq = sqlite3_column_int64(stmt, 4),
         .utc = sqlite3_column_int64(stmt, 5),
         .offset = sqlite3_column_int(stmt, 6),
-        .course = text_of(stmt, 7),
-        .lesson = text_of(stmt, 8),
-        .step = text_of(stmt, 9),
+        .course = base_text(stmt, 7),
+        .lesson = base_text(stmt, 8),
+        .step = base_text(stmt, 9),
         .rev = sqlite3_column_int(stmt, 10),
-        .kind = text_of(stmt, 11),
-        .payload = text_of(stmt, 12),
+        .kind = base_text(stmt, 11),
+        .payload = base_text(stmt, 12),
     };
 }
 

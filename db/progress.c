@@ -117,7 +117,7 @@ static bool progress_fold(struct base *base, const struct entry *entry, const js
 static json_t *step_json(sqlite3_stmt *stmt)
 {
     bool scored = sqlite3_column_type(stmt, 4) != SQLITE_NULL;
-    return json_pack("{s:s, s:i, s:o, s:i, s:I, s:b}", "state", sqlite3_column_text(stmt, 2), "rev",
+    return json_pack("{s:s, s:i, s:o, s:i, s:I, s:b}", "state", base_text(stmt, 2), "rev",
                      sqlite3_column_int(stmt, 3), "hit",
                      scored ? json_boolean(sqlite3_column_int(stmt, 4)) : json_null(), "hints",
                      sqlite3_column_int(stmt, 5), "utc", (json_int_t)sqlite3_column_int64(stmt, 6),
@@ -129,11 +129,13 @@ static void count(json_t *lesson, const char *name)
     json_object_set_new(lesson, name, json_integer(json_integer_value(json_object_get(lesson, name)) + 1));
 }
 
+/* Takes the step; one that is no text any more is left out. */
 static void add_step(json_t *lesson, const char *id, json_t *step)
 {
     const char   *state = json_string_value(json_object_get(step, "state"));
     const json_t *hit = json_object_get(step, "hit");
-    json_object_set_new(json_object_get(lesson, "steps"), id, step);
+    if (!state || json_object_set_new(json_object_get(lesson, "steps"), id, step) != 0)
+        return;
     if (progress_step_done(lesson, id))
         count(lesson, "done");
     if (strcmp(state, "skipped") == 0)
@@ -151,8 +153,8 @@ static json_t *lessons_json(struct base *base)
     while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW)
         json_array_append_new(lessons,
                               json_pack("{s:s, s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:{}}", "lesson",
-                                        sqlite3_column_text(stmt, 0), "course", sqlite3_column_text(stmt, 1),
-                                        "last_step", sqlite3_column_text(stmt, 2), "last_utc",
+                                        base_text(stmt, 0), "course", base_text(stmt, 1),
+                                        "last_step", base_text(stmt, 2), "last_utc",
                                         (json_int_t)sqlite3_column_int64(stmt, 3), "done", 0, "hits", 0,
                                         "misses", 0, "unscored", 0, "skipped", 0, "steps"));
     sqlite3_reset(stmt);
@@ -176,9 +178,9 @@ static json_t *progress_reply(struct base *base, int64_t utc, int offset)
               " f.lesson = p.lesson AND f.step = p.step AND f.hit = 0 AND f.chance >= 0.75)"
               " FROM progress_step p ORDER BY lesson, step");
     while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW) {
-        json_t *lesson = progress_lesson(reply, (const char *)sqlite3_column_text(stmt, 0));
+        json_t *lesson = progress_lesson(reply, base_text(stmt, 0));
         if (lesson)
-            add_step(lesson, (const char *)sqlite3_column_text(stmt, 1), step_json(stmt));
+            add_step(lesson, base_text(stmt, 1), step_json(stmt));
     }
     sqlite3_reset(stmt);
     if (rc == SQLITE_DONE)

@@ -137,8 +137,8 @@ static json_t *settings_reply(struct base *base, int64_t utc, int offset)
     for (size_t i = 0; i < SETTINGS; i++)
         json_object_set_new(reply, table[i].name, json_string(table[i].value));
     while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW) {
-        const char *name = (const char *)sqlite3_column_text(stmt, 0);
-        const char *value = (const char *)sqlite3_column_text(stmt, 1);
+        const char *name = base_text(stmt, 0);
+        const char *value = base_text(stmt, 1);
         if (settings_check(name, value, why, sizeof why)) /* a value of another version may be unknown here */
             json_object_set_new(reply, name, json_string(value));
     }

@@ -43,6 +43,7 @@ struct store {
     store_clock *clock;
     void        *clock_ctx;
     char        *path;
+    bool         network;
     int          pipe[2];
 
     /* under lock */
@@ -424,7 +425,7 @@ static void *run(void *arg)
 {
     struct store *store = arg;
     struct job   *jobs[BATCH];
-    store->opened = base_open(&store->base, store->path, notice, store);
+    store->opened = base_open(&store->base, store->path, store->network, notice, store);
     pthread_mutex_lock(&store->lock);
     while (store->first || !store->closing) {
         bool rest = wait_for_work(store);
@@ -465,6 +466,7 @@ struct store *store_open(const struct store_config *config)
         return NULL;
     store->clock = config->clock;
     store->clock_ctx = config->clock_ctx;
+    store->network = config->network;
     store->path = strdup(config->path);
     store->notices = json_array();
     if (!store->path || !store->notices || pipe(store->pipe) != 0) {

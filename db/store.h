@@ -17,6 +17,7 @@ struct store_config {
     const char  *path;  /* the database file; its folder is made when missing */
     store_clock *clock; /* NULL: the machine's clock and time zone */
     void        *clock_ctx;
+    bool         network; /* treat the folder as one on a network file system, even if it does not look like one */
 };
 
 /* Questions. The reply's text is JSON; shapes stand beside each and in the header named. */

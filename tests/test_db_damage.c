@@ -180,6 +180,35 @@ static void any_damaged_page(void **state)
     bench_start(b);
 }
 
+/* A few bytes overwritten anywhere: whatever SQLite makes of it, the store answers, and what it salvages is sound. */
+static void random_bytes_anywhere(void **state)
+{
+    struct bench *b = *state;
+    char          name[300], copy[300], why[600];
+    fill(b, 150);
+    bench_stop(b);
+    file_name(b, "", name);
+    file_name(b, ".copy", copy);
+    shell("cp '%s' '%s'", name, copy);
+    off_t size = size_of_file(b, "");
+    srand(11);
+    for (int round = 0; round < 20; round++) {
+        shell("cp '%s' '%s'; rm -f '%s-wal' '%s-shm'", copy, name, name, name);
+        for (int i = 0; i < 1 + round * 10; i++)
+            overwrite(b, "", rand() % (size - 8), 1 + rand() % 8, 0);
+        bench_start(b);
+        try_say(b, why, sizeof why);
+        usleep(3000);
+        struct store_reply reply;
+        assert_true(store_ask_wait(b->store, STORE_LESSON, "l", &reply));
+        store_reply_clear(&reply);
+        assert_true(store_ask_wait(b->store, STORE_PROGRESS, NULL, &reply));
+        store_reply_clear(&reply);
+        bench_stop(b);
+    }
+    bench_start(b);
+}
+
 static void truncated_file(void **state)
 {
     struct bench *b = *state;
@@ -475,6 +504,27 @@ static void full_disk(void **state)
     assert_int_equal(count_events(b), 8);
 }
 
+/* ---- network file systems ---- */
+
+/* No WAL there; a database made elsewhere is taken over, and goes back. */
+static void network_folder(void **state)
+{
+    static const char *const journals[] = { "truncate", "wal", "truncate" };
+    struct bench            *b = *state;
+    fill(b, 5);
+    for (int i = 0; i < 3; i++) {
+        bench_stop(b);
+        b->store = store_open(&(struct store_config){ .path = b->path, .network = i != 1 });
+        json_t *status = ask(b, STORE_STATUS, NULL);
+        assert_string_equal(text(status, "journal"), journals[i]);
+        json_decref(status);
+        say(b, "seen", "l", "s", "{}");
+        usleep(2000);
+        say(b, "seen", "l", "t", "{}");
+        assert_int_equal(count_events(b), 7 + 2 * i);
+    }
+}
+
 /* ---- backup ---- */
 
 static void backup_is_whole(void **state)
@@ -563,6 +613,7 @@ int main(void)
         test(garbage_file),
         test(destroyed_first_page),
         test(any_damaged_page),
+        test(random_bytes_anywhere),
         test(truncated_file),
         test(emptied_file),
         test(results_with_long_blocks_survive),
@@ -575,6 +626,7 @@ int main(void)
         test(place_that_comes_back),
         test(read_only_home),
         test(full_disk),
+        test(network_folder),
         test(backup_is_whole),
         test(migrates_from_the_first_schema),
         test(newer_schema_is_read_only),
