@@ -23,6 +23,8 @@ enum {
     NAMES_MOST       = 128,
 };
 
+#define ENOUGH_LEFT 0.25 /* CPU seconds before the monitor would end the process: the script ends itself first */
+
 static const char NODES[] = "saffron.nodes";   /* registry: table -> kind */
 static const char LINES[] = "saffron.lines";   /* registry: table -> line */
 static const char STEPS[] = "saffron.steps";   /* registry: id -> step */
@@ -73,16 +75,27 @@ static void end_script(lua_State *L, const char *why)
     lua_error(L);
 }
 
+/* The line of the innermost Lua function at or above `level`, or 0. */
+static int line_above(lua_State *L, int level)
+{
+    lua_Debug ar;
+    for (; lua_getstack(L, level, &ar); level++)
+        if (lua_getinfo(L, "l", &ar) && ar.currentline > 0)
+            return ar.currentline;
+    return 0;
+}
+
 /* A C function is about to run that no hook will see inside of: its name is left for the monitor. */
 static void note_call(lua_State *L, lua_Debug *ar)
 {
     struct host *h = host_of(L);
-    lua_Debug caller;
-    if (!lua_getinfo(L, "S", ar) || ar->what[0] != 'C' || !lua_getstack(L, 1, &caller))
+    if (!lua_getinfo(L, "S", ar) || ar->what[0] != 'C')
         return;
     lua_getinfo(L, "n", ar);
-    lua_getinfo(L, "l", &caller);
-    watch_place(h->name, caller.currentline, ar->name);
+    int line = line_above(L, 1);
+    if (line > 0) /* none above what closes buffers after an error */
+        h->line = line;
+    watch_place(h->name, h->line, ar->name);
 }
 
 static void count_hook(lua_State *L, lua_Debug *ar)
@@ -94,10 +107,11 @@ static void count_hook(lua_State *L, lua_Debug *ar)
     }
     h->instructions += HOOK_COUNT;
     lua_getinfo(L, "l", ar);
+    h->line = ar->currentline;
     watch_place(h->name, ar->currentline, NULL);
     if (watch_canceled())
         end_script(L, "canceled");
-    if (h->over || h->instructions > INSTRUCTIONS)
+    if (h->over || h->instructions > INSTRUCTIONS || watch_left() < ENOUGH_LEFT)
         end_script(L, "the script runs too long; a lesson's own code is short, leave the numbers to lab functions");
 }
 
@@ -125,16 +139,6 @@ static int split_message(const struct host *h, const char **text)
     return (int)line;
 }
 
-/* The line of the innermost Lua function on the stack, or 0. */
-static int current_line(lua_State *L)
-{
-    lua_Debug ar;
-    for (int level = 0; lua_getstack(L, level, &ar); level++)
-        if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0)
-            return ar.currentline;
-    return 0;
-}
-
 static void one_line(char *to, size_t size, const char *text)
 {
     snprintf(to, size, "%s", text);
@@ -149,7 +153,7 @@ static int on_error(lua_State *L)
     struct host *h = host_of(L);
     const char *text = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : "an error value that is no text";
     int line = split_message(h, &text);
-    h->problem->line = line ? line : current_line(L);
+    h->problem->line = line ? line : line_above(L, 0);
     snprintf(h->problem->path, sizeof h->problem->path, "%s", h->name);
     one_line(h->problem->text, sizeof h->problem->text, text);
     return 1;
@@ -169,6 +173,7 @@ static bool protect(struct host *h, lua_CFunction fn, void *args, struct host_pr
 {
     memset(problem, 0, sizeof *problem);
     h->problem = problem;
+    h->line = 0;
     lua_settop(h->L, 0);
     lua_pushcfunction(h->L, on_error);
     lua_pushcfunction(h->L, fn);
@@ -182,6 +187,7 @@ static bool protect(struct host *h, lua_CFunction fn, void *args, struct host_pr
     if (!problem->text[0]) {
         snprintf(problem->path, sizeof problem->path, "%s", h->name);
         snprintf(problem->text, sizeof problem->text, "%s", status_text(status));
+        problem->line = h->line;
     }
     return false;
 }
@@ -722,13 +728,18 @@ struct call_args {
     json_t       *out;     /* answer, blocks */
 };
 
-/* [-0, +1] The table of a step. Raises if there is none. */
+/* [-0, +1] The table of a step, whose line is where errors without a better place are put. Raises if there is none. */
 static void push_step(lua_State *L, const char *id)
 {
     lua_getfield(L, LUA_REGISTRYINDEX, STEPS);
     if (lua_getfield(L, -1, id) != LUA_TTABLE)
         luaL_error(L, "the lesson has no step '%s'", id);
     lua_remove(L, -2);
+    lua_getfield(L, LUA_REGISTRYINDEX, LINES);
+    lua_pushvalue(L, -2);
+    lua_rawget(L, -2);
+    host_of(L)->line = (int)lua_tointeger(L, -1);
+    lua_pop(L, 2);
 }
 
 /* [-0, +1] A field of the table at `index`; true if it is a function. */
@@ -878,9 +889,22 @@ json_t *host_given(struct host *h, const char *step, uint64_t seed, struct host_
     return protect(h, call_given, &args, problem) ? args.out : NULL;
 }
 
+/* The functions worth reading first: what made the numbers up goes last. */
+static json_t *teaching_order(const json_t *kernels)
+{
+    json_t *first = json_array(), *last = json_array(), *name;
+    size_t i;
+    json_array_foreach((json_t *)(uintptr_t)kernels, i, name)
+        json_array_append(strncmp(json_string_value(name), "random_", 7) == 0 ? last : first, name);
+    json_array_extend(first, last);
+    json_decref(last);
+    return first;
+}
+
 json_t *host_used(const struct host *h)
 {
-    return json_pack("{s:O, s:O, s:b}", "tensors", h->used_tensors, "kernels", h->used_kernels, "timed", h->timed);
+    return json_pack("{s:O, s:o, s:b}", "tensors", h->used_tensors, "kernels", teaching_order(h->used_kernels), "timed",
+                     h->timed);
 }
 
 json_t *host_values(const struct host *h)

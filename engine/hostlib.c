@@ -696,7 +696,7 @@ static int lab_cast(lua_State *L)
     set_number(L, "step", (double)format_step(f, x));
     set_string(L, "title", f->title);
     set_string(L, "format", f->name);
-    host_note(host_of(L)->used_kernels, "format_encode");
+    host_note(host_of(L)->used_kernels, f->kind == FORMAT_FLOAT ? "encode_float" : "encode_integer");
     return 1;
 }
 

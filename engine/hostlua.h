@@ -18,6 +18,7 @@ struct host {
     size_t          used;             /* bytes that Lua holds */
     long            instructions;     /* run so far, in steps of the hook's count */
     bool            over;             /* no pcall may go on: the budget is spent, or the request was canceled */
+    int             line;             /* of the lesson, when a hook last looked */
     char            name[256];        /* the lesson's file, as messages say it */
     char            chunk[64];        /* the same as Lua cuts it short at the front of its messages */
     bool            lab_open;         /* inside compute() or given() */

@@ -61,6 +61,15 @@ void watch_worker(void)
     pthread_mutex_unlock(&watch.lock);
 }
 
+double watch_left(void)
+{
+    double now = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+    pthread_mutex_lock(&watch.lock);
+    double left = watch.limit - now;
+    pthread_mutex_unlock(&watch.lock);
+    return left;
+}
+
 void watch_script(void)
 {
     set_state(WATCH_SCRIPT, 0, NULL);

@@ -18,6 +18,9 @@ void watch_script(void);
 void watch_host(const char *what, double seconds);
 void watch_idle(void);
 
+/* CPU seconds that the worker's script still has; it should end itself while some are left. */
+double watch_left(void);
+
 /* Where the lesson's code is, for the message: a C function that it called ("string.rep"), or NULL. */
 void watch_place(const char *path, int line, const char *function);
 

@@ -75,6 +75,7 @@ struct labproc {
     int        next_lesson;
     struct request requests[REQUESTS_MOST]; /* sent and not answered, oldest first */
     int        request_count;
+    char       suspect[144];    /* step of the problem that was the last thing it said: perhaps why it ended */
     struct strike strikes[STRIKES_MOST];
 };
 
@@ -156,10 +157,13 @@ static void note_request(struct labproc *lab, const json_t *message)
         snprintf(r->step, sizeof r->step, "%.72s %.64s", lesson, step);
 }
 
-static void forget_request(struct labproc *lab, long id)
+/* `failed`: by a problem, which may be the lab's last word. */
+static void forget_request(struct labproc *lab, long id, bool failed)
 {
     for (int i = 0; i < lab->request_count; i++)
         if (lab->requests[i].id == id) {
+            if (failed)
+                memcpy(lab->suspect, lab->requests[i].step, sizeof lab->suspect);
             memmove(&lab->requests[i], &lab->requests[i + 1],
                     (size_t)(lab->request_count - i - 1) * sizeof lab->requests[0]);
             lab->request_count--;
@@ -328,7 +332,7 @@ static void status_text(int status, char *out, size_t size)
 static void finish_lost(struct labproc *lab, const char *what)
 {
     bool stopped = ++lab->failed >= FAILED_STARTS;
-    const char *step = lab->request_count > 0 ? lab->requests[0].step : "";
+    const char *step = lab->suspect[0] ? lab->suspect : lab->request_count > 0 ? lab->requests[0].step : "";
     struct labproc_event *e = new_event(lab);
     if (e) {
         e->kind = LABPROC_LOST;
@@ -340,6 +344,7 @@ static void finish_lost(struct labproc *lab, const char *what)
     }
     lab->phase = stopped ? PHASE_STOPPED : PHASE_NONE;
     lab->request_count = 0;
+    lab->suspect[0] = '\0';
     lab->queue.used = lab->held.used = lab->input.used = lab->scanned = 0;
 }
 
@@ -453,6 +458,7 @@ static void hand_over(struct labproc *lab, json_t *message)
 static void take_message(struct labproc *lab, json_t *message, int64_t now)
 {
     lab->heard = now;
+    lab->suspect[0] = '\0';
     if (is_type(message, "beat") || (is_type(message, "hello") && lab->phase != PHASE_HELLO)) {
         json_decref(message);
         return;
@@ -476,7 +482,7 @@ static void take_message(struct labproc *lab, json_t *message, int64_t now)
         return;
     }
     if (is_final(message))
-        forget_request(lab, (long)json_integer_value(json_object_get(message, "id")));
+        forget_request(lab, (long)json_integer_value(json_object_get(message, "id")), is_type(message, "problem"));
     hand_over(lab, message);
 }
 
@@ -531,6 +537,7 @@ static void read_output(struct labproc *lab, int64_t now)
 {
     char chunk[READ_CHUNK];
     size_t total = 0;
+    take_lines(lab, now); /* what had no place among the events last time */
     while (lab->out >= 0 && total < READ_STEP && lab->phase != PHASE_ENDING && lab->count < EVENTS_MOST - 2) {
         ssize_t n = read(lab->out, chunk, sizeof chunk);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -591,7 +598,7 @@ static void watch_clock(struct labproc *lab, int64_t now)
 
 int labproc_timeout(const struct labproc *lab, int64_t now)
 {
-    if (lab->count > 0 || lab->phase == PHASE_NONE)
+    if (lab->count > 0 || lab->phase == PHASE_NONE || lab->scanned < lab->input.used)
         return 0;
     if (lab->phase == PHASE_ENDING)
         return 10;
