@@ -15,7 +15,8 @@ static const struct escape {
       "runs too long", false },
     { "recursion", "local function f() return 1 + f() end return f()", "more than 64 MiB", false },
     { "nested pcall", "local function f() return pcall(f) end while true do f() end", "runs too long", false },
-    { "coroutine", "local c = coroutine.wrap(function() while true do end end) c()", "unknown name 'coroutine'", false },
+    { "coroutine", "local c = coroutine.wrap(function() while true do end end) c()", "unknown name 'coroutine'",
+      false },
     { "xpcall", "xpcall(function() error 'x' end, function() while true do end end)", "unknown name 'xpcall'", false },
     { "load", "load('while true do end')()", "unknown name 'load'", false },
     { "require", "require 'os'", "unknown name 'require'", false },
@@ -39,7 +40,8 @@ static const struct escape {
     { "table bomb", "local t = {} while true do t = { t, t, {} } t[#t + 1] = ('x'):rep(1000) .. #t end", "", false },
     { "doubling bomb", "local s = 'x' while true do s = s .. s end", "more than 64 MiB", false },
     { "pattern bomb", "string.find(('a'):rep(300), '.-.-.-.-.-.-b$')", "'find' ran for more than 1 s", true },
-    { "method pattern bomb", "local s = ('a'):rep(300) return s:match('.-.-.-.-.-.-b$')", "'match' ran for more", true },
+    { "method pattern bomb", "local s = ('a'):rep(300) return s:match('.-.-.-.-.-.-b$')", "'match' ran for more",
+      true },
     { "gsub bomb", "string.gsub(('a'):rep(300), '.-.-.-.-.-.-b$', '')", "'gsub' ran for more than 1 s", true },
     { "pattern bomb in pcall", "while true do pcall(string.find, ('a'):rep(300), '.-.-.-.-.-.-b$') end", "ran for more",
       true },
@@ -47,7 +49,8 @@ static const struct escape {
     { "table.move", "table.move({}, 1, 1e15 // 1 | 0, 2)", "'move' ran for more than 1 s", true },
     { "table.concat", "table.concat({}, '', 1, 2^53 | 0)", "", false },
     { "table.unpack", "table.unpack({}, 1, 1e8 // 1 | 0)", "too many results", false },
-    { "sort with a lying order", "local t = {} for i = 1, 1000 do t[i] = i end table.sort(t, function() return true end)",
+    { "sort with a lying order",
+      "local t = {} for i = 1, 1000 do t[i] = i end table.sort(t, function() return true end)",
       "invalid order function", false },
     { "many host calls between bombs",
       "while true do lab.values { 1 } for i = 1, 3 do string.find(('a'):rep(110), '.-.-.-.-b$') end end",
@@ -56,7 +59,8 @@ static const struct escape {
       false },
     { "a huge tensor", "lab.gaussian { n = 2^40 }", "is not within", false },
     { "calls without end", "for i = 1, 1e6 do lab.values { 1 } end", "more than 2000 calls", false },
-    { "blocks without end", "local b = {} for i = 1, 1e5 do b[i] = view.prose 'x' end", "more than 2048 blocks", false },
+    { "blocks without end", "local b = {} for i = 1, 1e5 do b[i] = view.prose 'x' end", "more than 2048 blocks",
+      false },
     { "progress without end", "while true do lab.progress(0.5, ('x'):rep(1000)) end", "more than 2000 calls", false },
 };
 
@@ -130,8 +134,9 @@ static void escapes_at_load(void **state)
     for (size_t i = 0; i < sizeof tops / sizeof tops[0]; i++) {
         struct labproc_event lost = { .kind = LABPROC_NOTHING };
         int64_t began = labtest_now();
-        labproc_send(lab, json_pack("{s:s, s:i, s:s, s:s}", "type", "document", "id", 7, "name", "lessons/top.lua", "text",
-                                    tops[i]));
+        labproc_send(
+            lab,
+            json_pack("{s:s, s:i, s:s, s:s}", "type", "document", "id", 7, "name", "lessons/top.lua", "text", tops[i]));
         json_t *message = labtest_wait(lab, i == 0 ? "document" : "problem", 30000, &lost);
         assert_true(labtest_now() - began <= LIMIT_MS);
         assert_non_null(message);

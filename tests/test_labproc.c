@@ -1,5 +1,5 @@
-/* test_labproc: the tutor's side of the pipe, against labs that lie, die, fall silent or talk nonsense, and the real one
- * killed at random moments. */
+/* test_labproc: the tutor's side of the pipe, against labs that lie, die, fall silent or talk nonsense, and the real
+ * one killed at random moments. */
 #include <signal.h>
 #include <unistd.h>
 
@@ -55,7 +55,8 @@ static void liars(void **state)
 static void flood(void **state)
 {
     (void)state;
-    struct labproc *lab = fake("while :; do echo '{\"type\":\"progress\",\"id\":1,\"fraction\":0.5,\"label\":\"x\"}'; done");
+    struct labproc *lab =
+        fake("while :; do echo '{\"type\":\"progress\",\"id\":1,\"fraction\":0.5,\"label\":\"x\"}'; done");
     int64_t end = labtest_now() + 500, longest = 0;
     while (labtest_now() < end) {
         int64_t began = labtest_now();
@@ -73,8 +74,9 @@ static void flood(void **state)
 static void nobody_reads(void **state)
 {
     (void)state;
-    struct labproc *lab = fake("i=0; while [ $i -lt 2000 ]; do echo '{\"type\":\"progress\",\"id\":1}'; i=$((i+1)); done;"
-                               "echo '{\"type\":\"problem\",\"id\":1,\"text\":\"end\"}'; sleep 20");
+    struct labproc *lab =
+        fake("i=0; while [ $i -lt 2000 ]; do echo '{\"type\":\"progress\",\"id\":1}'; i=$((i+1)); done;"
+             "echo '{\"type\":\"problem\",\"id\":1,\"text\":\"end\"}'; sleep 20");
     for (int i = 0; i < 50; i++) {
         labproc_step(lab, labtest_now());
         usleep(2000);
@@ -132,8 +134,8 @@ static void banner_is_skipped(void **state)
 {
     char command[1024];
     (void)state;
-    snprintf(command, sizeof command, "echo Welcome to the cluster; printf '\\377\\000\\n{}\\n[1]\\n'; %s%ssleep 20", HELLO,
-             READY);
+    snprintf(command, sizeof command, "echo Welcome to the cluster; printf '\\377\\000\\n{}\\n[1]\\n'; %s%ssleep 20",
+             HELLO, READY);
     struct labproc *lab = labtest_start(command);
     json_t *ready = labtest_wait(lab, "ready", 5000, NULL);
     assert_non_null(ready);
