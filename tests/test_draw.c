@@ -1,5 +1,6 @@
 /* test_draw: the sample views as golden text at three sizes, in UTF-8 and ASCII, and at every size without harm.
  * BLESS=1 writes the golden files anew. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -178,6 +179,56 @@ static void draw_at_every_size(void **state)
             }
 }
 
+/* Sets the leaf number *left of a value to one of the odd values; returns whether it was reached. */
+static bool spoil(json_t *value, int *left, int odd)
+{
+    static const double numbers[] = { 0, -1, 1e308, -1e308, 5e-324, 1e9 };
+    static const char *const texts[] = { "", "nan", "-inf", "\033[31m\xE2\x80\xAE", "a\nb\nc", "漢字漢字漢字漢字漢字漢字漢字" };
+    const char *name;
+    json_t *member;
+    if (json_is_array(value)) {
+        for (size_t i = 0; i < json_array_size(value); i++)
+            if (spoil(json_array_get(value, i), left, odd))
+                return true;
+    } else if (json_is_object(value)) {
+        json_object_foreach(value, name, member)
+            if (strcmp(name, "view") != 0 && spoil(member, left, odd))
+                return true;
+    } else if (json_is_number(value) && (*left)-- == 0) {
+        if (json_is_real(value))
+            json_real_set(value, numbers[odd]);
+        else
+            json_integer_set(value, (json_int_t)fmax(-9e15, fmin(9e15, numbers[odd])));
+        return true;
+    } else if (json_is_string(value) && (*left)-- == 0) {
+        json_string_set(value, texts[odd]);
+        return true;
+    }
+    return false;
+}
+
+/* One odd number or text anywhere does no harm, also where the schema would have refused it. */
+static void draw_odd_values(void **state)
+{
+    (void)state;
+    for (int i = 0; i < sample_count; i++)
+        for (int leaf = 0, odd = 0; leaf < 400; leaf++, odd = (odd + 1) % 6) {
+            json_t *view = json_deep_copy(samples[i].view);
+            struct draw_options options = { .ascii = leaf % 2, .shades = leaf % 3 == 0 };
+            struct draw_result result;
+            int left = leaf;
+            bool reached = spoil(view, &left, odd);
+            for (int s = 0; reached && s < 3; s++) {
+                struct canvas *canvas = drawn(view, s ? s * 75 : 40, s ? 30 : 12, &options, &result);
+                check_canvas(canvas, options.ascii);
+                canvas_free(canvas);
+            }
+            json_decref(view);
+            if (!reached)
+                break;
+        }
+}
+
 static void draw_is_repeatable(void **state)
 {
     struct draw_options options = { .scroll = 2 };
@@ -267,6 +318,7 @@ int main(void)
         cmocka_unit_test(draw_samples_cover_every_kind),
         cmocka_unit_test(draw_golden),
         cmocka_unit_test(draw_at_every_size),
+        cmocka_unit_test(draw_odd_values),
         cmocka_unit_test(draw_is_repeatable),
         cmocka_unit_test(draw_small_screens_show_the_dock),
         cmocka_unit_test(draw_scrolling_reaches_the_end),

@@ -40,7 +40,7 @@ double axis_place(const struct axis *axis, double value)
     if (isnan(value))
         return NAN;
     if (axis->log)
-        return value <= 0 ? -INFINITY : log(value / axis->from) / log(axis->to / axis->from);
+        return value <= 0 ? -INFINITY : (log(value) - log(axis->from)) / (log(axis->to) - log(axis->from));
     return (value - axis->from) / (axis->to - axis->from);
 }
 
@@ -63,7 +63,7 @@ static double round_step(double x)
 
 static int log_ticks(const struct axis *axis, int apart, double *ticks, int most)
 {
-    double decades = log10(axis->to / axis->from);
+    double decades = log10(axis->to) - log10(axis->from);
     int stride = (int)ceil(decades * apart / axis->width - 1e-9);
     int count = 0;
     if (stride < 1)
@@ -79,7 +79,7 @@ static int log_ticks(const struct axis *axis, int apart, double *ticks, int most
 
 int axis_ticks(const struct axis *axis, int apart, double *ticks, int most)
 {
-    if (axis->log && axis->to / axis->from >= 10)
+    if (axis->log && axis->to / 10 >= axis->from)
         return log_ticks(axis, apart, ticks, most);
     double step = round_step((axis->to - axis->from) * apart / axis->width);
     int count = 0;

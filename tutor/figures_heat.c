@@ -167,10 +167,10 @@ static int draw_marks(struct pen *pen, const struct heat *heat, int left, int y,
     json_t *mark;
     json_array_foreach(json_object_get(block, "marks"), i, mark) {
         double at = view_number(mark, "at", 0);
-        int x = left + (int)((at + 0.5) / columns * heat->columns);
         char number[32];
         if (count == MARKS || !(at >= 0 && at < columns))
             continue;
+        int x = left + (int)((at + 0.5) / columns * heat->columns);
         labels[count] = (struct label){ .column = x, .style = STYLE_OUTCOME };
         view_format(at, number, sizeof number);
         const char *text = view_text(mark, "label", "");
