@@ -10,14 +10,14 @@
 /* ---- table ---- */
 
 static const struct setting table[] = {
-    { "theme",     "dark", "dark|light|contrast|safe", "colors: safe is for the color-blind" },
-    { "color",     "auto", "auto|always|never",        "whether colors are used" },
-    { "ascii",     "auto", "auto|on|off",              "plain ASCII instead of drawing characters" },
-    { "plain",     "off",  "on|off",                   "one sentence a line, for screen readers and scripts" },
-    { "mouse",     "off",  "on|off",                   "whether the mouse turns knobs" },
-    { "retention", "0.90", "0.70..0.97",               "share of cards remembered when they come back" },
-    { "seed",      "",     NULL,                       "your own seed; empty: made at the first start" },
-    { "welcomed",  "off",  "on|off",                   "whether the line for screen readers was shown" },
+    { "theme",     "auto", "auto|dark|light|contrast|safe", "colors: safe is for the color-blind" },
+    { "color",     "auto", "auto|always|never",             "whether colors are used" },
+    { "ascii",     "auto", "auto|on|off",                   "plain ASCII instead of drawing characters" },
+    { "plain",     "off",  "on|off",                        "one sentence a line, for screen readers and scripts" },
+    { "mouse",     "off",  "on|off",                        "whether the mouse turns knobs" },
+    { "retention", "0.90", "0.70..0.97",                    "share of cards remembered when they come back" },
+    { "seed",      "",     NULL,                            "your own seed; empty: made at the first start" },
+    { "welcomed",  "off",  "on|off",                        "whether the line for screen readers was shown" },
 };
 
 enum { SETTINGS = sizeof table / sizeof *table, SETTING_TEXT = 200 };

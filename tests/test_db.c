@@ -285,14 +285,14 @@ static void settings_have_defaults_and_change(void **state)
     struct bench *b = *state;
     char          why[200];
     json_t       *s = ask(b, STORE_SETTINGS, NULL);
-    assert_string_equal(text(s, "theme"), "dark");
+    assert_string_equal(text(s, "theme"), "auto");
     json_decref(s);
     say(b, "setting", "ignored", "ignored", "{\"name\":\"theme\",\"value\":\"light\"}");
     say(b, "setting", "", "", "{\"name\":\"theme\",\"value\":\"mauve\"}"); /* from a version that knew it */
     say(b, "setting", "", "", "{\"name\":\"plain\",\"value\":\"on\"}");
     s = ask(b, STORE_SETTINGS, NULL);
     assert_string_equal(text(s, "plain"), "on");
-    assert_string_equal(text(s, "theme"), "dark");
+    assert_string_equal(text(s, "theme"), "auto");
     json_decref(s);
     assert_true(settings_check("theme", "light", why, sizeof why));
     assert_true(settings_check("retention", "0.85", why, sizeof why));

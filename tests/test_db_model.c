@@ -8,7 +8,7 @@ enum { LESSONS = 3, STEPS = 4, CELLS = LESSONS * STEPS, MOST = 400, ROUNDS = 25,
 
 static const char *const lesson_ids[] = { "alpha", "beta", "gamma" };
 static const char *const step_ids[] = { "one", "two", "three", "four" };
-static const char *const settings[] = { "dark", "light", "contrast", "safe" };
+static const char *const settings[] = { "auto", "light", "contrast", "safe" };
 
 enum action { SEEN, PREDICT, RESULT, GOOD, AGAIN, HINT, SKIP, SET, UNDO, RESET_STEP, RESET_LESSON, ACTIONS };
 
