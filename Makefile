@@ -17,7 +17,7 @@ CC     ?= cc
 PREFIX ?= /usr/local
 JOBS   ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 Q      := $(if $(V),,@)
-SAY    := $(if $(V),@:,@printf '%-5s %s\n')
+SAY    := $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),@:,@printf '%-5s %s\n')
 
 BASE := -std=c11 -ffp-contract=off -D_GNU_SOURCE -I. -g -MMD -MP -pthread
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla

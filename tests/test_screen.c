@@ -110,7 +110,9 @@ static void tmux_do(const char *command)
 
 static void begin(const char *sample, int width, int height, const char *environment)
 {
-    free(tmux("kill-server 2>/dev/null"));
+    static int servers; /* a socket each: a server on its way out would refuse the next one */
+    const char *folder = getenv("TMPDIR");
+    snprintf(socket_path, sizeof socket_path, "%.200s/screen.%d.%d", folder ? folder : "/tmp", (int)getpid(), ++servers);
     free(tmux("new-session -d -x %d -y %d \"%s %s show tests/golden/%s.json; stty -a | tr ';' '\\n' | grep -c 'echo '; "
               "exec sleep 60\"", width, height, environment, self, sample));
     tmux_do("set -g status off >/dev/null");
@@ -358,8 +360,6 @@ int main(int count, char **arguments)
     };
     if (count == 3 && strcmp(arguments[1], "show") == 0)
         return show(arguments[2]);
-    const char *folder = getenv("TMPDIR");
-    snprintf(socket_path, sizeof socket_path, "%.200s/screen.%d", folder ? folder : "/tmp", (int)getpid());
     if (!realpath(arguments[0], self))
         return 1;
     if (!have_tmux()) {
