@@ -242,6 +242,9 @@ static void add_revealed(const struct session *s, json_t *body)
         add(body, note("Ours", view_text(step->json, "model", "")));
         add(body, prose("What does ours say that yours does not? What does yours say better?"));
         break;
+    case STEP_EXPLORE:
+        add_all(body, json_object_get(step->json, "ask"));
+        break;
     case STEP_RECALL:
         add(body, prose(view_text(json_object_get(step->json, "card"), "front", "")));
         add(body, note("The card says", view_text(json_object_get(step->json, "card"), "back", "")));

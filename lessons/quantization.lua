@@ -26,7 +26,7 @@ local function step_seconds(bytes, flops, peak) return math.max(bytes / CARD.ban
 local function traffic(label, w)
   local parts = { { label = "linear layers", value = w.linear_bytes / 1e9 },
                   { label = "LM head", value = w.head_bytes / 1e9, role = "limit" } }
-  return { label = label, parts = parts, note = gb(w.streamed_bytes) }
+  return { label = label, parts = parts }
 end
 
 -- A memory budget as a stack, in GiB.
@@ -193,12 +193,11 @@ return lesson {
           math.floor(CARD.bf16 / CARD.bandwidth + 0.5)))
         local bars, first, best, plain = {}, o.gemv[1], nil, nil
         for _, g in ipairs(o.gemv) do
-          bars[#bars + 1] = { label = TITLES[g.format], value = g.seconds * 1e3, low = g.low * 1e3, high = g.high * 1e3,
-                              note = fmt(g.bytes / 2 ^ 20) .. " MiB, " .. fmt(g.gb_per_s) .. " GB/s" }
+          bars[#bars + 1] = { label = TITLES[g.format], value = g.seconds * 1e3, note = fmt(g.bytes / 2 ^ 20) .. " MiB" }
           if g.format == "int4" then best = g end
           if g.format == "int4-naive" then plain = g end
         end
-        add(view.bars { title = "This machine: one large matrix times one vector", unit = "ms", bars = bars })
+        add(view.bars { title = "This machine: one large matrix times one vector, median time", unit = "ms", bars = bars })
         local ratio, bytes = first.seconds / best.seconds, first.bytes / best.bytes
         add(ratio > 1
           and string.format("Measured beside it, not graded: here INT4 has %s times fewer bytes than FP16 and is %s times faster.%s", fmt(bytes), fmt(ratio),
@@ -242,7 +241,7 @@ return lesson {
           or string.format("With the head in FP8 too the ceiling rises to %.3f times: %s of %s. Most published files keep it BF16: its errors go straight into the choice of the word.",
             o.answer, gb(a.streamed_bytes), gb(b.streamed_bytes)),
         "This is a ceiling. Reading the cache, starting kernels and choosing the word come on top, and measured gains stay below it:",
-        view.table { columns = { "decode, measured elsewhere", "fewer bytes", "faster" },
+        view.table { caption = "Decode, measured elsewhere", columns = { "model", "fewer bytes", "faster" },
           rows = { { "Llama-3.1-8B, Q8_0 (8.5 bits)", "1.88 times", "1.75 times" },
                    { "Llama-3.1-8B, Q4_K_M (4.9 bits)", "3.27 times", "2.47 times" },
                    { "SmoothQuant, INT8", "2 times", "1.19 to 1.42" } },
@@ -399,9 +398,7 @@ head_dim                 256]],
       local step = o.q.step
       local columns = o.columns
       local marks = {}
-      for i = 1, 2 do
-        marks[i] = { at = columns[i].index, label = "feature " .. columns[i].index }
-      end
+      for i = 1, 3 do marks[i] = { at = columns[i].index, label = tostring(columns[i].index) } end
       local blocks = { view.hist { o.x, grid = o.q, from = -6, to = 6, bins = 64, title = "Ordinary values, before and after" } }
       if o.format == "int8" and o.scale == "tensor" then
         blocks[2] = string.format("The largest value is %s, so one step is %s%s. Everything within %s of 0 becomes 0.",
@@ -413,8 +410,9 @@ head_dim                 256]],
         blocks[2] = string.format("E4M3's steps grow with the value, so small ones keep small steps: %s of the values become 0.", percent(o.answer))
       end
       blocks[3] = view.heat { o.real, title = "A real tensor: what enters a feed-forward layer of MiniLM", row = "token", column = "feature", marks = marks }
-      blocks[4] = string.format("These are activations, the numbers that travel between layers: a row is a token, a column a feature, also called a channel. Outlier channels tower over the rest: feature %d exceeds 3 times the typical size (rms) at %d of %d tokens, feature %d at %d. Rounded in the same way, %s of this tensor becomes 0.",
-        columns[1].index, columns[1].tokens, o.real.rows, columns[2].index, columns[2].tokens, percent(100 * o.rq.zero_fraction))
+      blocks[4] = string.format("These are activations, the numbers that travel between layers: a row is a token, a column a feature, also called a channel. Outlier channels tower over the rest: feature %d exceeds 3 times the typical size (rms) at %d of %d tokens, feature %d at %d, feature %d at %d. Rounded in the same way, %s of this tensor becomes 0.",
+        columns[1].index, columns[1].tokens, o.real.rows, columns[2].index, columns[2].tokens, columns[3].index, columns[3].tokens,
+        percent(100 * o.rq.zero_fraction))
       blocks[5] = view.quote "On a scale that must carry the flour sack, every spice weighs 0."
       return blocks
     end,
@@ -462,8 +460,9 @@ head_dim                 256]],
         o.step > 0.5 and string.format("The usual story blames the outliers' own rounding. Under a shared scale it is the other way round: an outlier of %s is off by %s at most, hardly anything. An ordinary value of 0.5 may be off by all of itself, and there are 999 of those for each outlier.",
           fmt(o.amax), fmt(o.step / 2))
           or string.format("Outliers this small spoil nothing yet: a step is %s, so everybody's error is small, and most values are ordinary.", fmt(o.step)),
-        view.plot { title = "Signal over error, as the outliers grow", x = { label = "largest value / typical size (rms)", scale = "log" }, y = { label = "SQNR", unit = "dB" },
-          series = { { label = "INT8", x = o.curve.peak, y = o.curve.int8 }, { label = "E4M3", x = o.curve.peak, y = o.curve.e4m3 } },
+        view.plot { title = "Signal over error, as the outliers grow", x = { label = "largest value / typical size (rms)", scale = "log", from = 4, to = 100 },
+          y = { label = "SQNR", unit = "dB", from = 10, to = 45 },
+          series = { { label = "INT8", x = o.curve.peak, y = o.curve.int8, role = "outcome" }, { label = "E4M3", x = o.curve.peak, y = o.curve.e4m3 } },
           refs = o.cross and { { x = o.cross, label = "equal at " .. fmt(o.cross) } } or nil },
         "SQNR is the size of the signal over the size of its error, in decibels: 6 dB more halves the error, 20 dB more leaves a tenth.",
         string.format("Here INT8 has %s and E4M3 %s. INT8 has one step for all, E4M3 a step for each power of two, so a huge value costs its neighbors nothing.%s",
@@ -478,7 +477,7 @@ head_dim                 256]],
       back = "The ordinary values. The outlier survives, its neighbors pay: more than half become 0, and 99.9 % of the squared error is theirs. Every good method is a strategy for that.",
       again = "Why do typical values vanish when one value in a thousand is huge?",
     },
-    dives = { "awq-salient" }, links = { "outliers", "smoothquant" },
+    dives = { "awq-salient" }, links = { "outliers" },
   },
 
   -- does it hurt ----------------------------------------------------------------------------------------------------
@@ -537,7 +536,7 @@ head_dim                 256]],
       return { answer = ids, ranked = ranked, seeded = rounded[1], real = rounded[2], alpha = knob.alpha, group = knob.group }
     end,
     reveal = function(o)
-      local names = { int8 = "INT8", e4m3 = "FP8 E4M3", fp4 = "FP4, 16", int4 = "INT4, " .. o.group }
+      local names = { int8 = "INT8 weights", e4m3 = "FP8 weights", fp4 = "FP4 weights, 16", int4 = "INT4 weights, " .. o.group }
       local function bars(title, r)
         local list = {}
         for _, w in ipairs(r.weights) do
@@ -545,13 +544,13 @@ head_dim                 256]],
         end
         list[#list + 1] = { label = "INT8, both", value = r.both[1], role = "outcome" }
         list[#list + 1] = { label = "FP8, both", value = r.both[2], role = "outcome" }
-        list[#list + 1] = { label = string.format("INT8, smooth %.1f", o.alpha), value = r.smooth, role = "outcome" }
+        list[#list + 1] = { label = "INT8, both, smoothed", value = r.smooth, role = "outcome" }
         return view.bars { title = title, unit = "dB", bars = list }
       end
       local s = o.seeded
       local int8, fp8 = s.weights[1].db, s.weights[2].db
       return {
-        bars("Output SQNR: weights rounded, then both", s),
+        bars("Output SQNR: only weights rounded, then both", s),
         string.format("Weights hardly have outliers, so INT8's 255 even steps beat E4M3's few dense ones: %s to %s.", db(int8), db(fp8)),
         s.both[1] < s.both[2]
           and string.format("Round the activations too, one scale a token (W8A8: 8 bits for weights, 8 for activations), and the order turns: INT8 %s, FP8 %s. Each token carries the six outlier channels; its other channels pay.", db(s.both[1]), db(s.both[2]))
@@ -565,7 +564,7 @@ head_dim                 256]],
             o.group, exact(s.weights[4].bits), exact(s.weights[3].bits)),
       }
     end,
-    dives = { "awq-salient" }, links = { "awq" },
+    dives = { "awq-salient" }, links = { "smoothquant" },
   },
 
   predict {
@@ -584,11 +583,11 @@ head_dim                 256]],
     source = "arXiv:2411.02355, average of all INT4 (W4A16) models and tasks",
     reveal = function()
       return {
-        view.table { columns = { "share of BF16's score, %", "8B", "70B", "405B" },
+        view.table { columns = { "rounded", "8B", "70B", "405B" },
           rows = { { "FP8 weights and activations", "99.3 / 101.2", "99.7 / 100.0", "100.1 / 99.9" },
                    { "INT8 weights and activations", "100.3 / 101.5", "99.9 / 97.3", "99.3 / 98.3" },
                    { "INT4 weights only", "98.7 / 96.1", "99.5 / 97.4", "100.0 / 98.9" } },
-          caption = "Llama-3.1, Open LLM Leaderboard version 1 / version 2",
+          caption = "Share of BF16's score in %, Llama-3.1, Open LLM Leaderboard version 1 / 2",
           source = "arXiv:2411.02355" },
         "Cited, not computed here: the average over all 8-bit models is 99.75 %, over INT4 99.36 %. Rounding errors point in all directions and partly cancel; the right answer usually stays the most likely one.",
         "The wording does change: the large quantized models share about seven words in ten with BF16's text (ROUGE-1 about 0.7). Small and distilled models lose more (a 1.5B reasoning model keeps 93.5 %), and so do contexts of 64k and more.",
@@ -625,23 +624,23 @@ head_dim                 256]],
     },
     columns = {
       { title = "Bits", choices = { "8", "4" } },
-      { title = "Rounds", choices = { "weights", "weights, activations" } },
+      { title = "Rounds", choices = { "weights", "weights and activations" } },
       { title = "Quality", choices = { "nearly lossless", "small loss", "needs most care" } },
-      { title = "When", choices = { "Ada, H100, newer", "INT8 cores, older GPUs", "few chats, small GPU", "Blackwell" } },
+      { title = "When", choices = { "from Ada and Hopper", "INT8 on older GPUs", "few chats, small GPU", "Blackwell" } },
     },
-    { "FP8 (E4M3), W8A8", "8", "weights, activations", "nearly lossless", "Ada, H100, newer" },
-    { "INT8 + SmoothQuant, W8A8", "8", "weights, activations", "small loss", "INT8 cores, older GPUs" },
+    { "FP8 (E4M3), W8A8", "8", "weights and activations", "nearly lossless", "from Ada and Hopper" },
+    { "INT8 + SmoothQuant, W8A8", "8", "weights and activations", "small loss", "INT8 on older GPUs" },
     { "INT4 (GPTQ, AWQ), W4A16", "4", "weights", "small loss", "few chats, small GPU" },
-    { "FP4 (NVFP4)", "4", "weights, activations", "needs most care", "Blackwell" },
+    { "FP4 (NVFP4)", "4", "weights and activations", "needs most care", "Blackwell" },
     reveal = {
       "The format of the KV cache is missing on purpose: it is a switch of its own (--kv-cache-dtype in vLLM) and goes with any row.",
       "Bits are the payload. Scales and what stays 16 bits come on top: this model's FP8 files have 8.9 bits a parameter, 4-bit files 4.1 to 4.9.",
-      view.table { columns = { "runs as named from", "compute capability" },
+      view.table { caption = "Runs as named from this compute capability on", columns = { "format", "capability" },
         rows = { { "W4A16, W8A8-INT8", "7.5 (Turing)" }, { "W8A8-FP8", "8.9 (Ada; H100 is 9.0)" }, { "NVFP4, MXFP4", "10.0 (Blackwell)" } },
         source = "llm-compressor documentation" },
       "On an A100 an FP8 file still loads, but its weights are unpacked to 16 bits before they are multiplied: memory is saved, arithmetic is not. H100 has no INT4 arithmetic either; INT4 there always means unpacking.",
     },
-    links = { "gptq", "fp4" },
+    links = { "gptq", "awq", "fp4" },
   },
 
   recall {
@@ -659,7 +658,7 @@ head_dim                 256]],
   predict {
     id = "nvidia-smi", title = "nvidia-smi after the switch",
     ask = {
-      "A vLLM deployment serves Qwen3.6-27B in BF16 on one H100 NVL with --gpu-memory-utilization 0.9. nvidia-smi shows 84 GiB in use.",
+      "A vLLM deployment serves Qwen3.6-27B in BF16 on one H100 NVL with --gpu-memory-utilization 0.9, and nvidia-smi shows 84 GiB in use.",
       "You switch to the FP8 weights, 23 GiB smaller, and restart. What does nvidia-smi show?",
     },
     number = { unit = "GiB", scale = "linear", within = "5 %", from = 0, to = 94 },
@@ -733,7 +732,6 @@ head_dim                 256]],
         "The FP8 files are more than 27 GB because embeddings, LM head, norms and the vision part stay BF16: 8.9 bits a parameter in all. And 94 GB is 93.6 GiB in nvidia-smi.",
       }
     end,
-    links = { "fit" },
   },
 
   predict {
@@ -795,7 +793,7 @@ head_dim                 256]],
       source = "NVIDIA H100 NVL data sheet" },
     "The headline counts 2:4 sparsity, matrices with two zeros in every four values. Language models are rarely pruned so; plan with the dense row. The ratio survives, so FP8 helps prefill too, where weight-only formats do not: llama.cpp measured F16 fastest at prefill (923 tokens a second, against 822 for Q4_K_M).",
     "One caveat for this model: its head_dim is 256. On H100 the FP8 tensor core adds up in fewer bits than FP32, so attention kernels move partial sums to FP32 at short intervals. That costs registers (the core's own fast storage), and a head of 256 leaves none to spare.",
-    view.table { columns = { "fp8 cache against BF16 cache, H100", "measured" },
+    view.table { caption = "fp8 cache against BF16 cache on H100, measured elsewhere", columns = { "case", "result" },
       rows = { { "Gemma-4-E2B, head_dim 256: prefill's quadratic term", "1.6 times slower" },
                { "the same model: decode, time added a token of context", "0.68 of BF16's" },
                { "Qwen3.5-35B-A3B, hybrid like this one, 8,192 in, 128 out", "3.7 % slower in all" } },
@@ -848,7 +846,7 @@ vllm bench serve --model Qwen/Qwen3.6-27B-FP8 --dataset-name random \
     id = "awq-salient", title = "How does AWQ find the salient channels?",
     "By the inputs, not by the weights. AWQ runs a little text through the model and notes the mean size of each input channel. The weights that meet a large channel are the salient ones: their errors are multiplied by large numbers.",
     "The often quoted 1 % is the experiment that led there, not the method. INT3 ruins OPT-6.7B; keep 1 % of the weight columns in FP16, and it depends on which:",
-    view.table { columns = { "OPT-6.7B, INT3, groups of 128", "perplexity" },
+    view.table { columns = { "OPT-6.7B, INT3, g128", "perplexity" },
       rows = { { "FP16", "10.86" }, { "all columns INT3", "23.54" }, { "1 % kept, largest inputs", "11.39" }, { "1 % kept, largest weights", "22.37" } },
       caption = "Perplexity: how surprised the model is by real text; lower is better.", source = "arXiv:2306.00978, table 1" },
     "But a matrix of two formats is slow, so AWQ keeps nothing in FP16 and selects nobody. Each weight column is multiplied by s before rounding and its input divided by s: the same product. A column that has grown is rounded more finely, measured against its size; the others in its group pay a little.",
@@ -896,7 +894,7 @@ vllm bench serve --model Qwen/Qwen3.6-27B-FP8 --dataset-name random \
   link { lesson = "smoothquant", title = "Move the difficulty",
     "Divide a large activation channel by s, multiply its weights by s.",
     "The product stays the same; both sides become easier to round.",
-    "alpha says how much of the range moves.",
+    "How much of the range moves is set by alpha.",
     "The division is folded into the norm before the layer." },
   link { lesson = "gptq", title = "Let the other weights make up for it",
     "Weights are rounded column by column.",

@@ -1,0 +1,59 @@
+#!/bin/sh
+# test_lesson.sh: the flagship lesson, answered from end to end in plain mode, says what it said before; and every shipped
+# lesson passes `saffron check`; the seeded outcomes hold at several seeds. BLESS=1 writes the golden transcript anew.
+cd "$(dirname "$0")/.." || exit 1
+saffron=${SAFFRON:-build/saffron}
+golden=tests/golden-lesson
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+status=0
+
+SAFFRON_MASK=1 SAFFRON_NOW=2026-01-01T12:00:00Z XDG_STATE_HOME=$work "$saffron" --plain --seed 7 --isa scalar quantization \
+    <$golden/answers.txt >"$work/transcript.txt" 2>&1
+[ -z "$BLESS" ] || cp "$work/transcript.txt" $golden/transcript.txt
+if diff $golden/transcript.txt "$work/transcript.txt" >"$work/diff"; then
+    echo "ok the flagship lesson says what it said before"
+else
+    head -n 20 "$work/diff"
+    echo "not ok the flagship lesson says what it said before: BLESS=1 sh tests/test_lesson.sh accepts what it says now"
+    status=1
+fi
+
+# answer STEP SEED: what the step computes, as one line of JSON.
+answer()
+{
+    XDG_STATE_HOME=$work "$saffron" run "quantization:$1" --seed "0x$2" --json | tr -d ' \n' |
+        sed -n 's/^{"answer":\(\[[^]]*\]\|[^,]*\),.*/\1/p'
+}
+
+why=
+for seed in 1 2a 3b7 4c11 5d2e0f; do
+    zeros=$(answer zeros $seed)
+    case ${zeros%.*} in 4[89]|5?|6?|7[01]) ;; *) why="$why zeros $seed: $zeros;" ;; esac
+    whose=$(answer whose $seed)
+    [ "$whose" = '"ordinary"' ] || why="$why whose $seed: $whose;"
+    rank=$(answer rank $seed)
+    [ "$rank" = '["int8","e4m3","fp4","int4"]' ] || why="$why rank $seed: $rank;"
+done
+[ "$(answer chats 1)" = 48 ] || why="$why chats: $(answer chats 1);"
+[ "$(answer kv-token 1)" = 64 ] || why="$why kv-token: $(answer kv-token 1);"
+case $(answer int4-speed 1) in 3.3[89]*) ;; *) why="$why int4-speed: $(answer int4-speed 1);" ;; esac
+case $(answer fp8-speed 1) in 1.90*) ;; *) why="$why fp8-speed: $(answer fp8-speed 1);" ;; esac
+case $(answer kv-gain 1) in 3.79*) ;; *) why="$why kv-gain: $(answer kv-gain 1);" ;; esac
+if [ -z "$why" ]; then
+    echo "ok the outcomes hold at several seeds"
+else
+    echo "not ok the outcomes hold at several seeds:$why"
+    status=1
+fi
+
+for lesson in lessons/*.lua; do
+    if findings=$(XDG_STATE_HOME=$work "$saffron" check "$lesson" 2>&1); then
+        echo "ok check finds nothing in $lesson"
+    else
+        echo "$findings"
+        echo "not ok check finds nothing in $lesson: see above"
+        status=1
+    fi
+done
+exit $status
