@@ -282,7 +282,7 @@ static void say_cells(struct sayer *say, const json_t *block)
             continue;
         say_add(say, "%s:", view_text(column, "title", ""));
         json_array_foreach(json_object_get(column, "choices"), i, choice)
-            say_more(say, "%zu is %s", i + 1, json_string_value(choice));
+            say_add(say, "%s %zu is %s", i ? ";" : "", i + 1, json_string_value(choice));
         say_end(say);
     }
 }
