@@ -11,9 +11,9 @@
 #include "tutor/drive.h"
 #include "tutor/plain_print.h"
 
-static void print_json(const json_t *json)
+static void print_json(const json_t *json, size_t order)
 {
-    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15) | order);
     putchar('\n');
 }
 
@@ -72,6 +72,18 @@ static void mask_result(json_t *result)
             json_object_set_new(result, measured[i], json_string("<measured>"));
 }
 
+static void print_provenance(const json_t *provenance)
+{
+    size_t i;
+    json_t *kernel;
+    json_array_foreach(json_object_get(provenance, "kernels"), i, kernel)
+        printf("%s%s", i ? ", " : "kernels: ", json_string_value(kernel));
+    if (i)
+        putchar('\n');
+    if (view_text(provenance, "command", NULL))
+        printf("again with: %s\n", view_text(provenance, "command", ""));
+}
+
 static void show_result(struct drive *d)
 {
     struct plain_print print = { .mask = d->options->mask, .machine = machine_name() };
@@ -82,13 +94,14 @@ static void show_result(struct drive *d)
             mask_result(d->result);
         json_object_set_new(d->result, "lesson", json_string(document_id(d->lesson.document)));
         json_object_set_new(d->result, "step", json_string(d->lesson.step));
-        print_json(d->result);
+        print_json(d->result, JSON_SORT_KEYS); /* those of a lesson's own tables come in any order */
         return;
     }
     json_t *view = session_view(d->session);
     plain_print_view(&print, view);
     plain_print_free(&print);
     json_decref(view);
+    print_provenance(json_object_get(d->result, "provenance"));
 }
 
 int command_run(const struct options *options)
@@ -188,7 +201,7 @@ static int show_kv(const struct options *options, const json_t *message)
     if (!kv)
         return commands_fail("%s", view_text(message, "text", "the lab gave no answer"));
     if (options->json)
-        print_json(kv);
+        print_json(kv, 0);
     else
         plain_print_blocks(&print, json_object_get(message, "blocks"), false);
     return EXIT_DONE;

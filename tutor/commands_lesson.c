@@ -125,7 +125,9 @@ static void print_step(struct plain_print *print, struct session *session, const
     if (!asks)
         plain_print_blocks(print, ask, false);
     plain_print_blocks(print, body, json_is_true(json_object_get(view, "timed")));
-    if (asks) {
+    if (step->kind == STEP_EXPLORE)
+        plain_print_line(print, "Its knobs are turned in the lesson.");
+    else if (asks) {
         if (step->kind != STEP_EXPLAIN)
             plain_print_blocks(print, json_object_get(view, "dock"), false);
         plain_print_line(print, "Your answer opens what comes here.");

@@ -9,6 +9,12 @@
 #include "engine/view.h"
 #include "tutor/learner.h"
 
+/* "0x0353ead14fc8e4f9": a step's own seed, as a reveal names it, and not the learner's. */
+static bool is_step_seed(const char *text)
+{
+    return strncmp(text, "0x", 2) == 0 && strlen(text) == 18 && strspn(text + 2, "0123456789abcdef") == 16;
+}
+
 static bool read_records(struct drive *d)
 {
     struct learner *learner = learner_open(d->options);
@@ -16,7 +22,8 @@ static bool read_records(struct drive *d)
         return false;
     json_t *settings = learner_ask(learner, STORE_SETTINGS, NULL);
     d->records = learner_ask(learner, STORE_LESSON, document_id(d->lesson.document));
-    snprintf(d->seed, sizeof d->seed, "%s", d->options->seed ? d->options->seed : view_text(settings, "seed", ""));
+    const char *given = d->options->seed && !is_step_seed(d->options->seed) ? d->options->seed : NULL;
+    snprintf(d->seed, sizeof d->seed, "%s", given ? given : view_text(settings, "seed", ""));
     json_decref(settings);
     learner_close(learner);
     return true;
@@ -68,6 +75,8 @@ static void feed(struct drive *d, struct event event)
     unsigned effects = session_feed(d->session, &event, &out);
     if (out.record)
         json_object_set_new(out.record, "lesson", json_string(document_id(d->lesson.document)));
+    if (out.request && json_object_get(out.request, "seed") && d->options->seed && is_step_seed(d->options->seed))
+        json_object_set_new(out.request, "seed", json_string(d->options->seed + 2));
     actors_take(d->actors, effects, &out);
     free(out.text);
     if (event.kind == EVENT_COMMAND)

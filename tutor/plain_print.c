@@ -256,6 +256,7 @@ void plain_print_view(struct plain_print *print, const json_t *view)
     print_title(print, view);
     json_t *old = print->shown ? print->shown : json_array(), *now = json_array();
     print_list(&saying, old, now, json_object_get(view, "body"));
+    saying.timed = false; /* knobs are what the learner set */
     print_list(&saying, old, now, json_object_get(view, "dock"));
     print_list(&saying, old, now, overlay);
     json_decref(old);
