@@ -48,8 +48,8 @@ static void takes(void **state)
     };
     static const char *const tutor[] = {
         "{\"type\":\"open\",\"folder\":\"lessons\",\"files\":[\"a\"],\"isa\":\"scalar\",\"threads\":2}",
-        ("{\"type\":\"compute\",\"id\":1,\"lesson\":\"00\",\"step\":\"s\",\"seed\":\"0\",\"knobs\":{\"x\":1,\"y\":\"a\"},"
-         "\"guess\":{\"value\":[\"a\"],\"text\":\"a\",\"confidence\":2}}"),
+        ("{\"type\":\"compute\",\"id\":1,\"lesson\":\"00\",\"step\":\"s\",\"seed\":\"0\","
+         "\"knobs\":{\"x\":1,\"y\":\"a\"},\"guess\":{\"value\":[\"a\"],\"text\":\"a\",\"confidence\":2}}"),
         "{\"type\":\"compute\",\"id\":1,\"lesson\":\"00\",\"step\":\"s\",\"guess\":null}",
         "{\"type\":\"cancel\",\"id\":1}",
         "{\"type\":\"quit\"}",

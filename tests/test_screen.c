@@ -112,7 +112,8 @@ static void begin(const char *sample, int width, int height, const char *environ
 {
     static int servers; /* a socket each: a server on its way out would refuse the next one */
     const char *folder = getenv("TMPDIR");
-    snprintf(socket_path, sizeof socket_path, "%.200s/screen.%d.%d", folder ? folder : "/tmp", (int)getpid(), ++servers);
+    snprintf(socket_path, sizeof socket_path, "%.200s/screen.%d.%d", folder ? folder : "/tmp", (int)getpid(),
+             ++servers);
     free(tmux("new-session -d -x %d -y %d \"%s %s show tests/golden/%s.json; stty -a | tr ';' '\\n' | grep -c 'echo '; "
               "exec sleep 60\"", width, height, environment, self, sample));
     tmux_do("set -g status off >/dev/null");
