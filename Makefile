@@ -142,9 +142,11 @@ FUZZERS := $(patsubst tests/%.c,build/fuzz/bin/%,$(wildcard tests/fuzz_*.c))
 fuzz:
 	@command -v clang >/dev/null || { echo "saffron: 'make fuzz' needs clang" >&2; exit 2; }
 	+@$(QUIETLY) B=build/fuzz CC=clang SAN=address,undefined CFLAGS='-fsanitize=fuzzer-no-link $(CFLAGS)' fuzzers
-	@for f in $(FUZZERS); do name=$${f##*/fuzz_}; new=build/fuzz/corpus/$$name; mkdir -p $$new; \
+	@failed=; for f in $(FUZZERS); do name=$${f##*/fuzz_}; new=build/fuzz/corpus/$$name; mkdir -p $$new; \
 	    echo "fuzz_$$name: $(FUZZ_SECONDS) s"; \
-	    $$f -max_total_time=$(FUZZ_SECONDS) -verbosity=0 $$new $$(ls -d tests/corpus/$$name 2>/dev/null) || exit 1; done
+	    $$f -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -artifact_prefix=build/fuzz/$$name- $$new \
+	        $$(ls -d tests/corpus/$$name 2>/dev/null) || failed="$$failed fuzz_$$name"; done; \
+	[ -z "$$failed" ] || { echo "failed:$$failed; the inputs lie in build/fuzz" >&2; exit 1; }
 
 fuzzers: $(FUZZERS)
 
