@@ -139,14 +139,6 @@ static int split_message(const struct host *h, const char **text)
     return (int)line;
 }
 
-static void one_line(char *to, size_t size, const char *text)
-{
-    snprintf(to, size, "%s", text);
-    for (char *p = to; *p; p++)
-        if ((unsigned char)*p < 0x20)
-            *p = ' ';
-}
-
 /* Message handler: the problem is written down here, where the stack still stands. */
 static int on_error(lua_State *L)
 {
@@ -154,8 +146,8 @@ static int on_error(lua_State *L)
     const char *text = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : "an error value that is no text";
     int line = split_message(h, &text);
     h->problem->line = line ? line : line_above(L, 0);
-    snprintf(h->problem->path, sizeof h->problem->path, "%s", h->name);
-    one_line(h->problem->text, sizeof h->problem->text, text);
+    protocol_line(h->name, h->problem->path, sizeof h->problem->path);
+    protocol_line(text, h->problem->text, sizeof h->problem->text);
     return 1;
 }
 
@@ -185,7 +177,7 @@ static bool protect(struct host *h, lua_CFunction fn, void *args, struct host_pr
     if (status == LUA_OK)
         return true;
     if (!problem->text[0]) {
-        snprintf(problem->path, sizeof problem->path, "%s", h->name);
+        protocol_line(h->name, problem->path, sizeof problem->path);
         snprintf(problem->text, sizeof problem->text, "%s", status_text(status));
         problem->line = h->line;
     }

@@ -35,6 +35,7 @@ enum {
     JOBS_MOST     = 64,
     LESSONS_MOST  = 16,
     EXIT_OVERDUE  = 3,
+    REFUSED_MOST  = 64 << 10,
 };
 
 /* Everything of this process; one lab is one process. */
@@ -110,7 +111,9 @@ static void send_message(json_t *message)
 
 static void send_problem(json_int_t id, const char *text, const char *path, int line)
 {
-    json_t *message = json_pack("{s:s, s:I, s:s}", "type", "problem", "id", id, "text", text);
+    char said[640];
+    protocol_line(text, said, sizeof said);
+    json_t *message = json_pack("{s:s, s:I, s:s}", "type", "problem", "id", id, "text", said);
     if (path && *path)
         json_object_set_new(message, "path", json_string(path));
     if (line > 0)
@@ -544,12 +547,23 @@ static void cancel(json_int_t id)
         send_problem(id, "canceled", NULL, 0);
 }
 
+/* A line that was refused: whoever waits for its answer gets one, if its id can be read. */
+static void refuse_line(const char *line, size_t size, const char *why)
+{
+    json_t *message = size < REFUSED_MOST ? json_loadb(line, size, 0, NULL) : NULL;
+    const json_t *id = json_object_get(message, "id");
+    fprintf(stderr, "saffron lab: ignored a line: %s\n", why);
+    if (json_is_integer(id))
+        send_problem(json_integer_value(id), why, NULL, 0);
+    json_decref(message);
+}
+
 static void take_line(const char *line, size_t size)
 {
     char error[256];
     json_t *message = protocol_decode(PROTOCOL_FROM_TUTOR, line, size, error, sizeof error);
     if (!message)
-        fprintf(stderr, "saffron lab: ignored a line: %s\n", error);
+        refuse_line(line, size, error);
     else if (is_type(message, "quit"))
         _exit(0);
     else if (is_type(message, "open"))

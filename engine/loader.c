@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "engine/document.h"
+#include "engine/protocol.h"
 #include "engine/schema.h"
 #include "engine/sha256.h"
 #include "engine/view.h"
@@ -139,6 +140,9 @@ void loader_finding(json_t *findings, const char *name, const char *text, size_t
                     const char *said)
 {
     int column = 1;
+    char path[512], line_of_text[640];
+    protocol_line(name, path, sizeof path);
+    protocol_line(said, line_of_text, sizeof line_of_text);
     const char *at = near && text && line > 0 ? find_word(text, size, line, near) : NULL;
     if (at)
         for (const char *p = line_start(text, size, line); p < at; p++)
@@ -149,8 +153,8 @@ void loader_finding(json_t *findings, const char *name, const char *text, size_t
             p++;
         column = (int)((at ? at : p) - start) + 1;
     }
-    json_array_append_new(findings, json_pack("{s:s, s:i, s:i, s:s}", "path", name, "line", line > 0 ? line : 1,
-                                              "column", column, "text", said));
+    json_array_append_new(findings, json_pack("{s:s, s:i, s:i, s:s}", "path", path, "line", line > 0 ? line : 1,
+                                              "column", column, "text", line_of_text));
 }
 
 static void find_fault(struct load *l, int line, const char *near, const char *said)
@@ -443,22 +447,24 @@ static int line_of_error(const json_t *document, const char *error)
     return index ? (int)index : 1;
 }
 
-/* The word a message is about: the last name before its text, or the first in quotes. */
+/* The word a message is about: the unknown field; else the last name before its text ("number.within: ..."); else the
+ * first in quotes. */
 static void word_of_error(const char *error, char *word, size_t size)
 {
-    const char *quote = strchr(error, '\'');
-    const char *colon = NULL;
-    word[0] = '\0';
-    for (const char *p = error; (p = strstr(p, ": ")); p++)
+    const char *step = strncmp(error, "step '", 6) == 0 ? strstr(error, "': ") : NULL;
+    const char *unknown = strstr(error, "unknown field '"), *quote, *colon = NULL;
+    error = step ? step + 3 : error;
+    quote = unknown ? unknown + strlen("unknown field ") : strchr(error, '\'');
+    for (const char *p = error; !unknown && (p = strstr(p, ": ")); p++)
         colon = p;
-    if (quote && (!colon || quote > colon || strncmp(error, "steps[", 6) == 0))
-        snprintf(word, size, "%.*s", (int)strcspn(quote + 1, "'"), quote + 1);
-    else if (colon) {
+    word[0] = '\0';
+    if (colon) {
         const char *from = colon;
         while (from > error && (isalnum((unsigned char)from[-1]) || from[-1] == '_'))
             from--;
         snprintf(word, size, "%.*s", (int)(colon - from), from);
-    }
+    } else if (quote)
+        snprintf(word, size, "%.*s", (int)strcspn(quote + 1, "'"), quote + 1);
 }
 
 /* "steps[3]: ..." becomes "step 'zeros': ...": authors know their ids. */

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utf8proc.h>
+
 #include "engine/view.h"
 
 enum {
@@ -310,7 +312,7 @@ json_t *protocol_decode(enum protocol_side side, const char *line, size_t size, 
 
 char *protocol_encode(const json_t *message, size_t *size)
 {
-    char *line = json_dumps(message, JSON_COMPACT);
+    char *line = json_dumps(message, JSON_COMPACT | JSON_SORT_KEYS);
     if (!line)
         return NULL;
     size_t length = strlen(line);
@@ -332,4 +334,26 @@ json_t *protocol_number(double x)
     if (isinf(x))
         return json_string(x > 0 ? "inf" : "-inf");
     return json_real(x);
+}
+
+void protocol_line(const char *text, char *out, size_t size)
+{
+    size_t used = 0;
+    while (*text && size > 0) {
+        utf8proc_int32_t point;
+        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)text, -1, &point);
+        bool bad = n < 1 || (*text != '\n' && *text != '\t' && is_harmful((uint32_t)point));
+        size_t length = n < 1 ? 1 : (size_t)n;
+        if (used + (bad ? 1 : length) >= size)
+            break;
+        if (bad || *text == '\n' || *text == '\t')
+            out[used++] = bad ? '?' : ' ';
+        else {
+            memcpy(out + used, text, length);
+            used += length;
+        }
+        text += length;
+    }
+    if (size > 0)
+        out[used] = '\0';
 }

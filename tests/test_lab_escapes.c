@@ -55,8 +55,8 @@ static const struct escape {
     { "many host calls between bombs",
       "while true do lab.values { 1 } for i = 1, 3 do string.find(('a'):rep(110), '.-.-.-.-b$') end end",
       "ran for more", true },
-    { "tensors without end", "local t = {} for i = 1, 100 do t[i] = lab.gaussian { n = 2^22 + i } end", "out of memory",
-      false },
+    { "tensors without end", "local x, t = lab.gaussian { n = 2^20 }, {} for i = 1, 500 do t[i] = x:take() end",
+      "out of memory", false },
     { "a huge tensor", "lab.gaussian { n = 2^40 }", "is not within", false },
     { "calls without end", "for i = 1, 1e6 do lab.values { 1 } end", "more than 2000 calls", false },
     { "blocks without end", "local b = {} for i = 1, 1e5 do b[i] = view.prose 'x' end", "more than 2048 blocks",
@@ -85,6 +85,19 @@ static void check_alive(struct labproc *lab)
     json_decref(message);
 }
 
+/* CPU seconds are what the watchdog counts; on a machine that gives us less than half of one, the clock says nothing.
+ */
+static bool busy_machine(void)
+{
+    struct timespec begin, end;
+    int64_t began = labtest_now();
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
+    while (labtest_now() - began < 200)
+        ;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+    return (end.tv_sec - begin.tv_sec) * 1000 + (end.tv_nsec - begin.tv_nsec) / 1000000 < 150;
+}
+
 static void try_escape(struct labproc *lab, const struct escape *e)
 {
     char text[1024];
@@ -96,7 +109,7 @@ static void try_escape(struct labproc *lab, const struct escape *e)
     const char *outcome = labtest_outcome(lab, 30000, &message, &lost);
     int64_t took = labtest_now() - began;
     const char *said = json_string_value(json_object_get(message, "text"));
-    if (strcmp(outcome, "problem") != 0 || !said || !strstr(said, e->says) || took > LIMIT_MS)
+    if (strcmp(outcome, "problem") != 0 || !said || !strstr(said, e->says) || (took > LIMIT_MS && !busy_machine()))
         fail_msg("%s: %s after %d ms: %s %s", e->name, outcome, (int)took, said ? said : "", lost.text);
     if (e->says[0] && (!json_object_get(message, "line")
         || strcmp(json_string_value(json_object_get(message, "path")), "lessons/escape.lua") != 0))
