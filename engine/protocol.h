@@ -57,13 +57,13 @@ enum protocol_side { PROTOCOL_FROM_LAB, PROTOCOL_FROM_TUTOR };
  * Returns a new reference, or NULL with one line in `error`. */
 json_t *protocol_decode(enum protocol_side, const char *line, size_t size, char *error, size_t error_size);
 
-/* One line with its newline, names in order, allocated by malloc; NULL when out of memory. Non-finite reals cannot be in a json_t:
- * send them as protocol_number(x). */
+/* One line with its newline, names in order, allocated by malloc; NULL when out of memory. Non-finite reals cannot be
+ * in a json_t: send them as protocol_number(x). */
 char   *protocol_encode(const json_t *message, size_t *size);
 json_t *protocol_number(double x);
 
-/* One line that can travel: bytes that are no UTF-8 and harmful characters become '?', line breaks blanks, what does not
- * fit is cut between characters. */
+/* One line that can travel: bytes that are no UTF-8 and harmful characters become '?', line breaks blanks, what does
+ * not fit is cut between characters. */
 void    protocol_line(const char *text, char *out, size_t size);
 
 #endif

@@ -24,7 +24,8 @@ static const char LESSON[] =
     "        guess and (guess.hit and 'hit' or 'miss') or 'no guess', guess and guess.text or '-' }\n"
     "    end, card = { front = 'f', back = 'b' } },\n"
     "  predict { id = 'slow', ask = 'q', number = { within = '1 %' },\n"
-    "    compute = function(lab) lab.gemv { formats = { 'fp32' }, rows = 2048, rounds = 31, batch = 256 } return { answer = 1 } end,\n"
+    "    compute = function(lab) lab.gemv { formats = { 'fp32' }, rows = 2048, rounds = 31, batch = 256 }\n"
+    "      return { answer = 1 } end,\n"
     "    reveal = function() return { 'r' } end },\n"
     "  predict { id = 'facts', ask = 'q', given = function(lab) return { view.bits { lab.cast(237.4, 'e4m3') } } end,\n"
     "    choice = { { 'a', 'A' }, { 'b', 'B' } }, compute = function() return { up = true } end,\n"
@@ -156,7 +157,8 @@ static void findings(void **state)
         { "return lesson {\n  id = 'x', title = 'x', win = 'x',\n  predict { id = 'p', ask = 'q',\n"
           "    number = { within = 'nearly' } },\n}",
           4, 16, "within" },
-        { "return lesson {\n  id = 'x', title = 'x', win = 'x',\n  read { id = 'a', 'x' },\n  read { id = 'a', 'y' },\n}",
+        { "return lesson {\n  id = 'x', title = 'x', win = 'x',\n  read { id = 'a', 'x' },\n"
+          "  read { id = 'a', 'y' },\n}",
           4, 3, "used twice" },
         { "return lesson {\n  id = 'x', title = 'x', win = 'x',\n  read { id = 'A b', 'x' },\n}", 3, 10, "an id has" },
         { "return lesson { id = 'x', title = 'x', win = 'x' }", 1, 0, "no steps" },
