@@ -1,23 +1,18 @@
 #!/bin/sh
-# test_lesson.sh: the flagship lesson, answered from end to end in plain mode, says what it said before; and every shipped
-# lesson passes `saffron check`; the seeded outcomes hold at several seeds. BLESS=1 writes the golden transcript anew.
+# test_lesson.sh: the flagship lesson's seeded outcomes hold at several seeds, its arithmetic is that of the config, and
+# every shipped lesson passes `saffron check`. (What it says is in transcripts/quantization.out.)
 cd "$(dirname "$0")/.." || exit 1
 saffron=${SAFFRON:-build/saffron}
-golden=tests/golden-lesson
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 status=0
 
-SAFFRON_MASK=1 SAFFRON_NOW=2026-01-01T12:00:00Z XDG_STATE_HOME=$work "$saffron" --plain --seed 7 --isa scalar quantization \
-    <$golden/answers.txt >"$work/transcript.txt" 2>&1
-[ -z "$BLESS" ] || cp "$work/transcript.txt" $golden/transcript.txt
-if diff $golden/transcript.txt "$work/transcript.txt" >"$work/diff"; then
-    echo "ok the flagship lesson says what it said before"
-else
-    head -n 20 "$work/diff"
-    echo "not ok the flagship lesson says what it said before: BLESS=1 sh tests/test_lesson.sh accepts what it says now"
-    status=1
-fi
+# Steps compute again only after their commit.
+{
+    for guess in 237@75 4@75 2@95 256@75 30@50 1@50 outlier@75 '1 2 3 4@50' 95@50 :next 2; do echo "$guess"; done
+    for cell in 2 2 1 1 2 2 2 2 1 1 2 3 1 1 3 4; do echo "$cell"; done
+    for guess in :next 2 61@75 14@50; do echo "$guess"; done
+} | XDG_STATE_HOME=$work "$saffron" --plain --seed 7 quantization >/dev/null 2>&1
 
 # answer STEP SEED: what the step computes, as one line of JSON.
 answer()
