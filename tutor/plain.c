@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine/machine.h"
@@ -15,6 +16,7 @@
 #include "tutor/commands.h"
 #include "tutor/plain_print.h"
 #include "tutor/reply.h"
+#include "tutor/screen.h"
 
 enum { INPUT_BYTES = 1 << 16 };
 
@@ -45,8 +47,6 @@ static void act(struct plain *p, unsigned effects, struct outbox *out)
         clip_report("report", out->text, said, sizeof said);
         plain_print_line(&p->print, said);
     }
-    if (effects & (FX_COPY | FX_REDRAW))
-        plain_print_anew(&p->print);
     free(out->text);
     p->effects = effects;
     p->done = p->done || effects & FX_DONE;
@@ -83,13 +83,34 @@ static void listen(struct plain *p)
 
 /* --- waiting ------------------------------------------------------------------------------------------------------ */
 
+/* Somebody who waits is told so, every other second. */
+static void say_working(struct plain *p, time_t *last)
+{
+    char line[256];
+    size_t i;
+    json_t *block, *view = app_view(p->app);
+    bool due = time(NULL) - *last >= 2;
+    *last = due ? time(NULL) : *last;
+    json_array_foreach(json_object_get(view, "dock"), i, block)
+        if (due && view_kind_of(block) == VIEW_WORKING) {
+            int percent = (int)(100 * view_number(block, "fraction", 0));
+            snprintf(line, sizeof line, percent ? "%.200s, %d percent" : "%.200s", view_text(block, "label", ""), percent);
+            plain_print_line(&p->print, line);
+        }
+    json_decref(view);
+}
+
 /* Until nothing is awaited. Input is not looked at, so that scripts give the same output every time. */
 static void settle(struct plain *p)
 {
     struct pollfd fds[ACTORS_FDS];
-    for (listen(p); !p->done && app_busy(p->app); listen(p))
+    time_t last = time(NULL);
+    for (listen(p); !p->done && app_busy(p->app); listen(p)) {
+        if (p->terminal)
+            say_working(p, &last);
         if (poll(fds, (nfds_t)actors_fds(p->actors, fds), actors_timeout(p->actors)) < 0 && errno != EINTR)
             p->done = true;
+    }
 }
 
 /* Prints what is new. Help and the like close at once: a line has no top that they could cover. */
@@ -276,11 +297,14 @@ static void help(struct plain *p)
     plain_print_line(&p->print,
                      "A choice takes its number, an order such as 2 1 4 3 puts the best first, - is no idea.");
     plain_print_line(&p->print, "A line that starts with a colon is a command:");
-    for (int i = 0; i < COMMAND_COUNT; i++)
-        if (i != COMMAND_MOUSE && i != COMMAND_THEME) {
-            snprintf(line, sizeof line, ":%s, %s", command_table[i].name, command_table[i].help);
-            plain_print_line(&p->print, line);
-        }
+    for (int i = 0; i < COMMAND_COUNT; i++) {
+        if (i == COMMAND_MOUSE || i == COMMAND_THEME || i == COMMAND_COPY)
+            continue;
+        bool redraw = i == COMMAND_REDRAW;
+        snprintf(line, sizeof line, ":%s, %s", command_table[i].name,
+                 redraw ? "print the whole screen again" : command_table[i].help);
+        plain_print_line(&p->print, line);
+    }
 }
 
 static void command(struct plain *p, const struct reply *reply)
@@ -288,6 +312,10 @@ static void command(struct plain *p, const struct reply *reply)
     char text[256];
     if (reply->command == COMMAND_HELP) {
         help(p);
+        return;
+    }
+    if (reply->command == COMMAND_COPY || reply->command == COMMAND_REDRAW) {
+        plain_print_anew(&p->print); /* the whole screen once more */
         return;
     }
     feed_command(p, reply->command, reply->text);
@@ -416,6 +444,7 @@ int plain_run(const struct options *options, const struct catalog *catalog, cons
     p->options = options;
     p->terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     p->print.mask = options->mask;
+    p->print.ascii = options->ascii || !screen_locale();
     p->print.machine = machine_name();
     p->actors = actors_open(options, catalog, error, sizeof error);
     p->app = p->actors ? app_new(catalog, options->seed) : NULL;

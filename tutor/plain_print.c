@@ -3,8 +3,10 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "engine/text.h"
 #include "engine/view.h"
 #include "tutor/say.h"
 
@@ -63,19 +65,22 @@ struct saying {
 static void say_masked(void *context, const char *line)
 {
     const struct saying *saying = context;
-    char masked[LINE_BYTES];
-    if (!saying->print->mask) {
-        puts(line);
-        return;
+    char masked[LINE_BYTES], *ascii = saying->print->ascii ? text_ascii(line) : NULL;
+    line = ascii ? ascii : line;
+    if (saying->print->mask) {
+        plain_mask(line, saying->print->machine, saying->timed, masked, sizeof masked);
+        line = masked;
     }
-    plain_mask(line, saying->print->machine, saying->timed, masked, sizeof masked);
-    puts(masked);
+    puts(line);
+    free(ascii);
 }
 
 void plain_print_line(struct plain_print *print, const char *line)
 {
     struct saying saying = { print, false };
-    say_masked(&saying, line);
+    char *clean = text_clean(line);
+    say_masked(&saying, clean);
+    free(clean);
 }
 
 /* "setup · step 1 of 6" is read aloud as "setup, step 1 of 6". */

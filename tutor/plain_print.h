@@ -12,6 +12,7 @@ struct plain_print {
     char        message[512], status[512];
     const char *machine;       /* masked where it appears, when not NULL */
     bool        mask;          /* SAFFRON_MASK=1 */
+    bool        ascii;         /* nothing beyond ASCII can be shown */
     bool        begun;
 };
 
