@@ -414,7 +414,7 @@ static bool read_guess(struct session *s)
 
 static unsigned commit_failed(struct session *s, const char *why)
 {
-    snprintf(s->message, sizeof s->message, "not saved: %s; Enter tries again, k goes on unsaved", why);
+    snprintf(s->message, sizeof s->message, "not saved: %s; Enter tries again, k (:skip) goes on unsaved", why);
     s->phase = session_here(s)->kind == STEP_PREDICT && !json_is_null(json_object_get(s->guess, "value"))
         ? PHASE_SURE
         : PHASE_ANSWER;

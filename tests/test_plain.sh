@@ -18,7 +18,7 @@ flush()
 {
     [ -n "$begun" ] || return 0
     echo "$ saffron$command" >>"$work/out"
-    eval "timeout 60 \"\$SAFFRON\" $command --db \"\$work/progress.db\" --isa scalar --seed 7 $more" \
+    eval "timeout 60 \"\$SAFFRON\" --db \"\$work/progress.db\" --isa scalar --seed 7 $more $command" \
         <"$work/in" >>"$work/out" 2>&1
     status=$?
     [ "$status" -eq 0 ] || echo "[exit $status]" >>"$work/out"

@@ -105,7 +105,7 @@ static void settle(struct plain *p)
 {
     struct pollfd fds[ACTORS_FDS];
     time_t last = time(NULL);
-    for (listen(p); !p->done && app_busy(p->app); listen(p)) {
+    for (listen(p); !p->done && (app_busy(p->app) || actors_busy(p->actors)); listen(p)) {
         if (p->terminal)
             say_working(p, &last);
         if (poll(fds, (nfds_t)actors_fds(p->actors, fds), actors_timeout(p->actors)) < 0 && errno != EINTR)
