@@ -1004,6 +1004,15 @@ static unsigned do_again(struct session *s, struct outbox *out, bool new_seed)
     return request_outcome(s, out);
 }
 
+/* A stored outcome again; or one that no lab has given yet, also when the step was skipped for that. */
+static unsigned do_recompute(struct session *s, struct outbox *out)
+{
+    if ((s->phase != PHASE_COMMITTED && s->phase != PHASE_FAILED) || s->request_id)
+        return do_again(s, out, false);
+    s->phase = PHASE_COMMITTED;
+    return request_outcome(s, out);
+}
+
 static unsigned do_reset(struct session *s, struct outbox *out)
 {
     if (s->phase == PHASE_SAVING || s->phase == PHASE_FINISHED)
@@ -1041,7 +1050,7 @@ static unsigned do_command(struct session *s, enum command command, const char *
     case COMMAND_SKIP:      return do_skip(s, out);
     case COMMAND_CODE:      return do_source(s, out);
     case COMMAND_AGAIN:     return do_again(s, out, true);
-    case COMMAND_RECOMPUTE: return do_again(s, out, false);
+    case COMMAND_RECOMPUTE: return do_recompute(s, out);
     case COMMAND_RESET:     return do_reset(s, out);
     case COMMAND_DIVE:      return do_dive(s);
     case COMMAND_BACK:

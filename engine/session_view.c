@@ -412,6 +412,8 @@ static json_t *dock(const struct session *s)
     case PHASE_COMMITTED:
         if (s->request_id)
             add(list, json_pack("{s:s, s:s, s:f}", "view", "working", "label", s->label, "fraction", s->fraction));
+        else if (session_state_here(s)->skipped)
+            add(list, prose("Your guess is stored; no lab could compute its outcome. r (:recompute) tries again."));
         else
             add(list, prose("Your guess is stored; its outcome was not computed yet. Enter computes it."));
         break;

@@ -47,10 +47,7 @@ static bool complain(const struct drive *d, char *error, size_t size)
 
 static bool compute(struct drive *d, char *error, size_t size)
 {
-    if (d->options->knob_count == 0 || !d->result)
-        drive_command(d, session_wants(d->session) == WANTS_NOTHING ? COMMAND_RECOMPUTE : COMMAND_NEXT, NULL);
-    if (!d->result) /* committed, but never computed: going on does it */
-        drive_command(d, COMMAND_NEXT, NULL);
+    drive_command(d, COMMAND_RECOMPUTE, NULL);
     for (int i = 0; i < d->options->knob_count; i++) {
         drive_command(d, COMMAND_KNOB, d->options->knobs[i]);
         if (complain(d, error, size))
