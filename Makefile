@@ -1,6 +1,7 @@
 # Saffron. Sources are found by folder, so a new file needs no line here.
 #
-#   make run        install what is missing, build, start (PLAIN=1: for screen readers; ARGS=: what else to say to it)
+#   make run        install what is missing, build, start (PLAIN=1: for screen readers, remembered; PLAIN=0: screens
+#                   again; ARGS=: what else to say to the program)
 #   make test       install what is missing, build, run every test
 #   make            build/saffron             make asan | tsan   the tests under a sanitizer
 #   make check      the tests only            make bench         the benchmarks
@@ -112,7 +113,8 @@ run:
 	@CC='$(CC)' sh tutor/deps.sh run
 	+@$(QUIETLY) all
 	@$(if $(PLAIN),,echo 'screen reader? make run PLAIN=1 (remembered)')
-	@$(B)/saffron $(if $(PLAIN),--plain) $(ARGS)
+	@$(if $(filter 0 off no,$(PLAIN)),$(B)/saffron set plain off)
+	@$(B)/saffron $(if $(filter-out 0 off no,$(PLAIN)),--plain) $(ARGS)
 
 test:
 	@CC='$(CC)' sh tutor/deps.sh test

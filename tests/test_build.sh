@@ -53,6 +53,10 @@ verdict "make run says how to have plain mode, then starts" $? "$out"
 out=$(make run PLAIN=1 ARGS=quantization </dev/null 2>&1)
 [ "$out" = "A=3--plainquantization" ]
 verdict "make run PLAIN=1" $? "$out"
+out=$(make run PLAIN=0 </dev/null 2>&1)
+[ "$out" = "A=3setplain
+A=3" ]
+verdict "make run PLAIN=0 has screens again" $? "$out"
 out=$(PKG_CONFIG_LIBDIR=$work/nowhere PKG_CONFIG_PATH='' make B=other 2>&1)
 case $out in *"saffron: cannot build without"*"'make run' installs what is missing"*) true ;; *) false ;; esac
 verdict "make without the libraries says what to do" $? "$out"
