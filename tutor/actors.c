@@ -177,7 +177,10 @@ static bool want_lab(struct actors *actors, const char *path)
 
 void actors_warm(struct actors *actors, const struct document *document)
 {
-    if (want_lab(actors, path_of(actors, document_sha256(document))))
+    const char *path = document ? path_of(actors, document_sha256(document)) : NULL;
+    if (!document && actors->catalog && catalog_count(actors->catalog) > 0)
+        path = catalog_path(actors->catalog, 0);
+    if (want_lab(actors, path))
         labproc_step(actors->lab, monotonic());
 }
 

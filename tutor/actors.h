@@ -24,7 +24,8 @@ void actors_close(struct actors *);
 /* A lesson that is not in the catalog; `document` outlives the actors, `path` is copied. */
 void actors_lesson(struct actors *, const struct document *document, const char *path);
 
-/* Starts the lab for this lesson before it is needed, so that the first request finds it ready. */
+/* Starts the lab for this lesson, NULL: for the shipped ones, before it is needed, so that the first request finds it
+ * ready. */
 void actors_warm(struct actors *, const struct document *);
 
 /* Does FX_STORE, FX_LAB, FX_CANCEL and FX_ASK, and takes what they are about out of the outbox. */

@@ -89,6 +89,28 @@ static void look_at_progress(struct doctor *d)
     learner_close(learner);
 }
 
+static bool has_row(const struct doctor *d, const char *name)
+{
+    size_t i;
+    json_t *line;
+    json_array_foreach(d->rows, i, line)
+        if (strcmp(json_string_value(json_array_get(line, 0)), name) == 0)
+            return true;
+    return false;
+}
+
+/* What the lab says of its machine; our own said the same before. */
+static void add_lab_row(struct doctor *d, const json_t *line)
+{
+    const char *name = json_string_value(json_array_get(line, 0)), *text = json_string_value(json_array_get(line, 1));
+    bool here = !d->options->lab;
+    char far_name[128];
+    if (here && has_row(d, name))
+        return;
+    snprintf(far_name, sizeof far_name, "lab, %s", name);
+    row(d, here ? name : far_name, json_string(text));
+}
+
 static void look_at_lab(struct doctor *d)
 {
     char error[512];
@@ -99,7 +121,7 @@ static void look_at_lab(struct doctor *d)
     row(d, "lab", json_sprintf("%s%s%s", d->options->lab ? d->options->lab : "on this machine", message ? "" : ": ",
                                message ? "" : error));
     json_array_foreach(json_object_get(message, "lines"), i, line)
-        json_array_append(d->rows, line);
+        add_lab_row(d, line);
     d->sick = d->sick || !message;
     json_decref(message);
     json_decref(request);
