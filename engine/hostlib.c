@@ -320,9 +320,25 @@ static int tensor_take(lua_State *L)
     return 1;
 }
 
+/* t:transposed() -> rows and columns exchanged, so that a scale a row is one a column. */
+static int tensor_transposed(lua_State *L)
+{
+    const struct shared *s = check_tensor(L, 1);
+    char key[256];
+    snprintf(key, sizeof key, "%.200s transposed", s->key);
+    struct tensor_handle *t = push_tensor(L);
+    t->shared = new_shared(L, s->cols, s->rows, key);
+    for (size_t i = 0; i < s->rows; i++)
+        for (size_t j = 0; j < s->cols; j++)
+            t->shared->values[j * s->rows + i] = s->values[i * s->cols + j];
+    shared_measure(t->shared);
+    return 1;
+}
+
 static int tensor_index(lua_State *L)
 {
-    static const char *const names[] = { "rows", "cols", "n", "name", "amax", "rms", "at", "columns", "take" };
+    static const char *const names[] = { "rows", "cols", "n", "name", "amax", "rms", "at", "columns", "take",
+                                         "transposed" };
     const struct shared *s = check_tensor(L, 1);
     const char *name = luaL_checkstring(L, 2);
     if (strcmp(name, "rows") == 0)
@@ -343,6 +359,8 @@ static int tensor_index(lua_State *L)
         lua_pushcfunction(L, tensor_columns);
     else if (strcmp(name, "take") == 0)
         lua_pushcfunction(L, tensor_take);
+    else if (strcmp(name, "transposed") == 0)
+        lua_pushcfunction(L, tensor_transposed);
     else
         return host_unknown(L, "field of a tensor: '", name, names, sizeof names / sizeof names[0]);
     return 1;

@@ -376,12 +376,12 @@ head_dim                 256]],
       format = { "int8", choices = { "int8", "e4m3" }, label = "format", at = 3 },
     },
     compute = function(lab, knob)
-      local scales = { channel = "tile:1024x1" } -- a column of 1,024 tokens
       local x = lab.gaussian { rows = 1024, cols = 1024, outliers = 0.001, times = knob.times }
-      local q = lab.quantize(x, { format = knob.format, scale = scales[knob.scale] or knob.scale })
       local real = lab.tensor "minilm/ffn_in"
-      scales.channel = "tile:" .. real.rows .. "x1"
-      local rq = lab.quantize(real, { format = knob.format, scale = scales[knob.scale] or knob.scale })
+      local function round(t) -- rows are tokens, columns channels
+        return lab.quantize(knob.scale == "channel" and t:transposed() or t, { format = knob.format, scale = knob.scale })
+      end
+      local q, rq = round(x), round(real)
       local columns = real:columns()
       for i = 1, 3 do
         local tokens = 0
@@ -404,8 +404,9 @@ head_dim                 256]],
         blocks[2] = string.format("The largest value is %s, so one step is %s%s. Everything within %s of 0 becomes 0.",
           fmt(o.x.amax), fmt(step), step > 0.8 and ", wider than most ordinary values are large" or "", fmt(step / 2))
       elseif o.format == "int8" then
-        blocks[2] = string.format("With one scale a %s an outlier spoils only those who share its scale: %s of the values are 0 now.",
-          o.scale == "group:128" and "group of 128" or o.scale, percent(o.answer))
+        blocks[2] = string.format("With one scale a %s an outlier spoils only those who share its scale: %s of the values are 0 now.%s",
+          o.scale == "group:128" and "group of 128" or o.scale, percent(o.answer), o.scale == "channel"
+          and " (A product sums over channels, so a scale a channel cannot be applied after it; SmoothQuant moves it into the weights.)" or "")
       else
         blocks[2] = string.format("E4M3's steps grow with the value, so small ones keep small steps: %s of the values become 0.", percent(o.answer))
       end
