@@ -202,6 +202,10 @@ install: all $(B)/saffron.1
 	@for d in $(DATA:$(B)/data/%=%); do mkdir -p $(SHARE)/saffron/$${d%/*}; \
 	    install -m 644 $(B)/data/$$d $(SHARE)/saffron/$$d || exit 1; done
 
+# What editors know about lessons: checked in, and a test says when it is stale.
+stubs: $(B)/saffron
+	$(B)/saffron lab --stubs >lessons/stubs/saffron.d.lua
+
 uninstall:
 	rm -f $(BIN)/saffron $(SHARE)/man/man1/saffron.1 $(foreach c,$(COMPLETIONS),$(SHARE)/$(lastword $(subst :, ,$(c))))
 	rm -rf $(SHARE)/saffron $(SHARE)/doc/saffron
@@ -209,7 +213,7 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all run test tests check asan tsan bench fuzz fuzzers aarch64 run-kernel-tests pictures install uninstall clean FORCE
+.PHONY: stubs all run test tests check asan tsan bench fuzz fuzzers aarch64 run-kernel-tests pictures install uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 

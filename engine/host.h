@@ -51,6 +51,13 @@ json_t *host_given(struct host *, const char *step, uint64_t seed, struct host_p
 json_t *host_used(const struct host *);
 json_t *host_values(const struct host *);
 
+/* What a lesson can call, for the editor stubs: "lab.quantize", "tensor.at", "fmt"; returns NULL for a field that is no
+ * function, whose type then stands in `params`. NULL past the end. */
+struct host_doc {
+    const char *name, *params, *returns, *help;
+};
+const struct host_doc *host_doc(size_t i);
+
 /* Gives back the large things that are kept from request to request for one step's knobs. */
 void host_forget(void);
 

@@ -22,6 +22,7 @@
 #include "engine/protocol.h"
 #include "engine/sandbox.h"
 #include "engine/sha256.h"
+#include "engine/stubs.h"
 #include "engine/tensor.h"
 #include "engine/view.h"
 #include "engine/watch.h"
@@ -708,8 +709,12 @@ int lab_main(int argc, char **argv, const struct lab_place *place)
 {
     if (argc == 3 && strcmp(argv[1], "--document") == 0)
         _exit(print_document(argv[2]));
+    if (argc == 2 && strcmp(argv[1], "--stubs") == 0) {
+        stubs_print(stdout);
+        return fflush(stdout) != 0;
+    }
     if (argc > 1) {
-        fprintf(stderr, "saffron: lab takes no arguments, or '--document FILE', not '%s'\n", argv[1]);
+        fprintf(stderr, "saffron: lab takes no arguments, or '--document FILE' or '--stubs', not '%s'\n", argv[1]);
         return 2;
     }
     lab.place = place;

@@ -11,7 +11,7 @@ struct lab_place {
     const char *version;
 };
 
-/* `saffron lab`, and `saffron lab --document FILE`. argv[0] is "lab". Does not return to a program that could go on:
+/* `saffron lab`, and `saffron lab --document FILE` and `--stubs`, which make uses. argv[0] is "lab". Does not return to a program that could go on:
  * the process is sandboxed; the result is its exit status. */
 int lab_main(int argc, char **argv, const struct lab_place *place);
 

@@ -1,0 +1,74 @@
+/* hostdoc.c: what a lesson can call, in the editor's words.
+ * tests/test_stubs.sh holds this list against the functions that the host really has. */
+#include "engine/host.h"
+
+static const struct host_doc docs[] = {
+    { "lab.gaussian",
+      "options: { n?: integer, rows?: integer, cols?: integer, sigma?: number, outliers?: number,"
+      " times?: number, channels?: integer, channel_times?: number[], stream?: integer }",
+      "tensor",
+      "Seeded normal values: n of them, or rows x cols. A share `outliers` is `times` as large; `channels` columns are"
+      " multiplied by factors within channel_times. Another `stream` gives independent values." },
+    { "lab.tensor", "name: string", "tensor",
+      "A real tensor: \"minilm/ffn_in\", or \"./x.safetensors:name\" beside the"
+      " lesson." },
+    { "lab.values", "list: number[]", "tensor", "These numbers, as one row." },
+    { "lab.quantize", "x: tensor, options: { format: string, scale?: string, rounding?: string, overflow?: string }",
+      "quantized", "Rounds a tensor. scale: none, tensor, channel, token, group:N." },
+    { "lab.cast", "x: number, format: string", "cast",
+      "One number in one format, without a scale: a row for view.bits." },
+    { "lab.format", "name: string", "format", "The facts of a number format." },
+    { "lab.linear", "options: { x: tensor, w: tensor, weights?: string[], activations?: string[], smooth?: number }",
+      "{ output_sqnr_db: number, weight_sqnr_db: number, bits_per_weight: number }",
+      "A linear layer with rounded weights { format, scale } and activations { format, \"tensor\" or \"token\" },"
+      " against the exact product. smooth: SmoothQuant's alpha." },
+    { "lab.gemv", "options: { formats: string[], rows?: integer, cols?: integer, batch?: integer, rounds?: integer }",
+      "timing[]", "Times matrix x vector in each format, interleaved; .stream is a loop that only reads." },
+    { "lab.machine", "", "{ cpu: string, isa: string, cores: integer, cache_bytes: integer }", "This machine." },
+    { "lab.config", "name: string", "table", "A model's config.json." },
+    { "lab.kv", "options: { config: string, kv_format?: string, context?: integer, sequences?: integer }", "table",
+      "What a conversation costs: the fields of `saffron kv --json`, and terms and obvious_terms for view.formula." },
+    { "lab.weights", "options: { config: string, format?: string, head?: string }", "table",
+      "What one token reads: streamed_bytes, linear_bytes, kept_bytes, head_bytes, checkpoint_bytes, terms." },
+    { "lab.fit",
+      "options: { config: string, memory: number, utilization?: number, weights?: string, kv_format?: string,"
+      " context?: integer }",
+      "{ sequences: integer, weights_bytes: number, kv_bytes: number, state_bytes: number,"
+      " free_bytes: number }",
+      "How many conversations fit beside the weights." },
+    { "lab.progress", "fraction: number, label?: string", "nil", "For a computation in several calls." },
+    { "tensor.rows", "integer", NULL, "" },
+    { "tensor.cols", "integer", NULL, "" },
+    { "tensor.n", "integer", NULL, "rows x cols" },
+    { "tensor.name", "string", NULL, "" },
+    { "tensor.amax", "number", NULL, "largest |x|" },
+    { "tensor.rms", "number", NULL, "root mean square" },
+    { "tensor:at", "row: integer, col: integer", "number", "One value, from 1." },
+    { "tensor:columns", "", "{ index: integer, amax: number, times: number }[]",
+      "The 64 largest columns (index from 0), each with how many times the median column it is." },
+    { "tensor:take", "rows: integer, cols?: integer", "tensor", "The first rows and columns." },
+    { "quantized.mse", "number", NULL, "" },
+    { "quantized.sqnr_db", "number", NULL, "signal to noise" },
+    { "quantized.max_abs_error", "number", NULL, "" },
+    { "quantized.zero_fraction", "number", NULL, "share that decodes to 0" },
+    { "quantized.clipped_fraction", "number", NULL, "share beyond the largest value" },
+    { "quantized.bits_per_weight", "number", NULL, "scales included" },
+    { "quantized.scale", "number", NULL, "the first" },
+    { "quantized.step", "number", NULL, "between codes at zero, under the first scale" },
+    { "quantized.amax", "number", NULL, "" },
+    { "quantized.noise", "number", NULL, "sum of squared errors" },
+    { "quantized.signal", "number", NULL, "sum of squares" },
+    { "quantized.nonfinite", "number", NULL, "" },
+    { "quantized.rows", "number", NULL, "" },
+    { "quantized.cols", "number", NULL, "" },
+    { "quantized.format", "string", NULL, "" },
+    { "quantized.values", "tensor", NULL, "decoded" },
+    { "quantized:at", "row: integer, col: integer", "number", "A decoded value, from 1." },
+    { "quantized:error_share", "threshold: number", "number",
+      "Share of the squared error on values up to |x| = threshold." },
+};
+
+const struct host_doc *host_doc(size_t i)
+{
+    return i < sizeof docs / sizeof docs[0] ? &docs[i] : NULL;
+}

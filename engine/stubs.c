@@ -1,0 +1,197 @@
+/* stubs.c: from schema tables, node kinds and host functions to LuaLS annotations. */
+#include "engine/stubs.h"
+
+#include <string.h>
+
+#include "engine/document.h"
+#include "engine/host.h"
+#include "engine/loader.h"
+#include "engine/view.h"
+
+enum { SEEN_MOST = 64 };
+
+static const struct object *seen[SEEN_MOST];
+static size_t seen_count;
+
+/* "column mark" as a class name. */
+static void print_class(FILE *out, const char *name)
+{
+    for (const char *p = name; *p; p++)
+        fputc(*p == ' ' ? '_' : *p, out);
+}
+
+static void print_enum(FILE *out, const char *names)
+{
+    for (const char *p = names; *p;) {
+        size_t n = strcspn(p, "|");
+        fprintf(out, "%s\"%.*s\"", p == names ? "" : "|", (int)n, p);
+        p += n + (p[n] == '|');
+    }
+}
+
+static void print_type(FILE *out, const struct field *f)
+{
+    bool brackets = f->flags & (FIELD_LIST | FIELD_GRID) && (f->type == FIELD_ENUM || f->type == FIELD_VALUE);
+    fputs(brackets ? "(" : "", out);
+    switch (f->type) {
+    case FIELD_STRING:
+    case FIELD_ID:      fputs("string", out); break;
+    case FIELD_NUMBER:  fputs("number", out); break;
+    case FIELD_INTEGER: fputs("integer", out); break;
+    case FIELD_BOOL:    fputs("boolean", out); break;
+    case FIELD_ENUM:    print_enum(out, f->names); break;
+    case FIELD_OBJECT:  print_class(out, f->object->name); break;
+    case FIELD_BLOCK:   fputs("block", out); break;
+    case FIELD_VALUE:   fputs("string|number|boolean", out); break;
+    case FIELD_ANY:     fputs("any", out); break;
+    }
+    fprintf(out, "%s%s", brackets ? ")" : "", f->flags & FIELD_GRID ? "[][]" : f->flags & FIELD_LIST ? "[]" : "");
+}
+
+static void print_object(FILE *out, const struct object *object, const char *name);
+
+/* Objects inside come first, each once. */
+static void print_inner(FILE *out, const struct object *object)
+{
+    for (const struct field *f = object->fields; f->name; f++) {
+        bool known = false;
+        if (f->type != FIELD_OBJECT)
+            continue;
+        for (size_t i = 0; i < seen_count; i++)
+            known = known || seen[i] == f->object;
+        if (known || seen_count == SEEN_MOST)
+            continue;
+        seen[seen_count++] = f->object;
+        print_object(out, f->object, f->object->name);
+    }
+}
+
+static void print_object(FILE *out, const struct object *object, const char *name)
+{
+    print_inner(out, object);
+    fputs("---@class ", out);
+    print_class(out, name);
+    fprintf(out, "%s%s\n", object->help && *object->help ? " " : "", object->help ? object->help : "");
+    for (const struct field *f = object->fields; f->name; f++) {
+        if (strcmp(f->name, "view") == 0)
+            continue;
+        fprintf(out, "---@field %s%s ", f->name, f->flags & FIELD_REQUIRED ? "" : "?");
+        print_type(out, f);
+        fprintf(out, "%s%s\n", f->help && *f->help ? " " : "", f->help ? f->help : "");
+    }
+    fputc('\n', out);
+}
+
+/* The kinds that a lesson makes; those after it are the session's own. */
+static void print_views(FILE *out)
+{
+    fputs("---@class block what view.NAME gives\n\nview = {}\n\n", out);
+    for (int k = VIEW_HEADING; k <= VIEW_STACK; k++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s_fields", view_kinds[k].name);
+        print_object(out, &view_kinds[k], name);
+        fprintf(out, "--- %s\n---@param fields %s|string|table\n---@return block\nfunction view.%s(fields) end\n\n",
+                view_kinds[k].help, name, view_kinds[k].name);
+    }
+}
+
+/* The tables inside a step, by the names that loader.c gives their types. */
+static void print_rules(FILE *out)
+{
+    static const char *const names[][2] = { { "number", "number_rule" },
+                                            { "place", "place_rule" },
+                                            { "card", "card" } };
+    const struct object *step = NULL;
+    for (const struct field *f = lesson_schema.fields; f->name; f++)
+        if (strcmp(f->name, "steps") == 0)
+            step = f->object;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        for (const struct field *f = step->fields; f->name; f++)
+            if (strcmp(f->name, names[i][0]) == 0)
+                print_object(out, f->object, names[i][1]);
+    fputs(
+        "---@class option\n---@field [1] string id\n---@field [2] string what the learner reads\n\n"
+        "---@class order_rule\n---@field first string what the top of the list means\n---@field [integer] option\n\n"
+        "---@class column\n---@field title string\n---@field choices string[]\n\n"
+        "---@class guess\n---@field value any\n---@field text string\n---@field confidence any\n---@field hit boolean\n\n"
+        "---@class knob\n---@field [1] number|string|boolean where it starts\n---@field from? number\n"
+        "---@field to? number\n---@field scale? \"linear\"|\"log\"\n---@field step? number\n---@field unit? string\n"
+        "---@field label? string\n---@field choices? string[]\n---@field at? integer its place among the knobs\n\n",
+        out);
+}
+
+static void print_nodes(FILE *out)
+{
+    const struct loader_node *node;
+    for (size_t i = 0; (node = loader_node(i)); i++) {
+        fprintf(out, "---@class %s_fields\n", node->kind);
+        for (const struct loader_field *f = node->fields; f->name; f++)
+            fprintf(out, "---@field %s? %s%s%s\n", f->name, f->type, *f->help ? " " : "", f->help);
+        fprintf(out, "---@field [integer] any\n\n--- %s\n---@param fields %s_fields\n---@return table\n"
+                "function %s(fields) end\n\n", node->help, node->kind, node->kind);
+    }
+}
+
+/* Names of the parameters of "a: T, b?: { c: U }": what stands before a ':' outside braces. */
+static void print_parameters(FILE *out, const char *params, bool annotations)
+{
+    int depth = 0, count = 0;
+    const char *start = params;
+    for (const char *p = params;; p++) {
+        depth += (*p == '{') - (*p == '}');
+        if (*p && !(*p == ',' && depth == 0))
+            continue;
+        if (p > start) {
+            start += strspn(start, " ");
+            size_t name = strcspn(start, "?:");
+            const char *type = strchr(start, ':') + 2;
+            if (annotations)
+                fprintf(out, "---@param %.*s%s %.*s\n", (int)name, start, start[name] == '?' ? "?" : "",
+                        (int)(p - type), type);
+            else
+                fprintf(out, "%s%.*s", count++ ? ", " : "", (int)name, start);
+        }
+        if (!*p)
+            return;
+        start = p + 1;
+    }
+}
+
+static void print_host(FILE *out)
+{
+    const struct host_doc *doc;
+    fputs("---@class lab what computes; inside compute() and given()\nlocal lab = {}\n\n"
+          "---@class timing\n---@field format string\n---@field seconds number the median\n---@field low number\n"
+          "---@field high number\n---@field bytes number\n---@field gb_per_s number\n---@field kernel string\n\n"
+          "---@class cast\n---@field value number\n---@field code integer\n---@field bits string\n"
+          "---@field lanes integer[]\n---@field step number\n---@field title string\n---@field format string\n\n"
+          "---@class format\n---@field name string\n---@field title string\n---@field bits integer\n"
+          "---@field lanes integer[]\n---@field max number\n---@field normal number\n---@field smallest number\n"
+          "---@field values fun(from?: number, to?: number): number[]\n\n"
+          "---@class tensor\nlocal tensor = {}\n\n---@class quantized\nlocal quantized = {}\n\n", out);
+    for (size_t i = 0; (doc = host_doc(i)); i++) {
+        if (*doc->help)
+            fprintf(out, "--- %s\n", doc->help);
+        if (!doc->returns) {
+            fprintf(out, "---@type %s\n%s = nil\n\n", doc->params, doc->name);
+            continue;
+        }
+        print_parameters(out, doc->params, true);
+        fprintf(out, "---@return %s\nfunction %s(", doc->returns, doc->name);
+        print_parameters(out, doc->params, false);
+        fputs(") end\n\n", out);
+    }
+    fputs("--- A number as the screen writes it; with decimals, or with a unit.\n---@param x number\n"
+          "---@param how? integer|string\n---@return string\nfunction fmt(x, how) end\n", out);
+}
+
+void stubs_print(FILE *out)
+{
+    seen_count = 0;
+    fputs("---@meta\n-- What a Saffron lesson can use. Made by `make stubs`; not read by Saffron itself.\n"
+          "error \"for editors only\"\n\n", out);
+    print_nodes(out);
+    print_rules(out);
+    print_views(out);
+    print_host(out);
+}

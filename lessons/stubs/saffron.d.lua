@@ -1,0 +1,676 @@
+---@meta
+-- What a Saffron lesson can use. Made by `make stubs`; not read by Saffron itself.
+error "for editors only"
+
+---@class lesson_fields
+---@field id? string stable: progress hangs on it
+---@field title? string
+---@field win? string after this you can ...
+---@field minutes? number about how long it takes
+---@field sources? string[] what the lesson rests on
+---@field course_part? string where the map lists it
+---@field needs? string[] lessons to do first
+---@field [integer] any
+
+--- the lesson; steps, parts, dives and links follow in order
+---@param fields lesson_fields
+---@return table
+function lesson(fields) end
+
+---@class part_fields
+---@field id? string
+---@field title? string for the header
+---@field core? boolean part of the core path
+---@field [integer] any
+
+--- the steps that follow belong to it
+---@param fields part_fields
+---@return table
+function part(fields) end
+
+---@class read_fields
+---@field id? string
+---@field title? string for the jump menu
+---@field dives? string[]
+---@field links? string[]
+---@field [integer] any
+
+--- paragraphs and blocks
+---@param fields read_fields
+---@return table
+function read(fields) end
+
+---@class predict_fields
+---@field id? string stable
+---@field rev? integer raise it when the question changes
+---@field title? string for the jump menu
+---@field ask? string|(string|block)[] the question
+---@field given? (string|block)[]|fun(lab: lab): (string|block)[] facts before the commit
+---@field number? number_rule a typed number
+---@field choice? option[] one of several
+---@field order? order_rule items to rank
+---@field place? place_rule a mark on an axis
+---@field hints? string[] in stages; none says the answer
+---@field wrong? any[] typical wrong answers
+---@field knobs? table<string, knob> to turn after the reveal
+---@field compute? fun(lab: lab, knob: table): table the computation; never sees the guess
+---@field answer? any a cited answer, with source
+---@field source? string of the cited answer
+---@field correct? fun(outcome: table): string which option the computation says is right
+---@field because? string the mechanism: an author's claim
+---@field reveal? (string|block)[]|fun(outcome: table, guess: guess?): (string|block)[] what is shown then
+---@field card? card for recall
+---@field dives? string[] ids of deep dives
+---@field links? string[] ids of lessons
+---@field [integer] any
+
+--- a question that is computed after the learner has committed to a guess
+---@param fields predict_fields
+---@return table
+function predict(fields) end
+
+---@class fill_fields
+---@field id? string
+---@field rev? integer
+---@field title? string
+---@field ask? string|(string|block)[]
+---@field columns? column[] what is filled in
+---@field reveal? (string|block)[] shown after
+---@field card? card
+---@field hints? string[]
+---@field dives? string[]
+---@field links? string[]
+---@field [integer] any
+
+--- a table that the learner completes: rows { label, right cell, ... }
+---@param fields fill_fields
+---@return table
+function fill(fields) end
+
+---@class recall_fields
+---@field id? string
+---@field title? string
+---@field front? string the question
+---@field back? string the answer
+---@field again? string the question in other words
+---@field dives? string[]
+---@field links? string[]
+---@field [integer] any
+
+--- a card of its own
+---@param fields recall_fields
+---@return table
+function recall(fields) end
+
+---@class explain_fields
+---@field id? string
+---@field title? string
+---@field ask? string|(string|block)[]
+---@field model? string our words, to compare with
+---@field dives? string[]
+---@field links? string[]
+---@field [integer] any
+
+--- the learner writes, then compares
+---@param fields explain_fields
+---@return table
+function explain(fields) end
+
+---@class explore_fields
+---@field id? string
+---@field rev? integer
+---@field title? string
+---@field ask? string|(string|block)[]
+---@field knobs? table<string, knob>
+---@field compute? fun(lab: lab, knob: table): table
+---@field reveal? fun(outcome: table): (string|block)[]
+---@field dives? string[]
+---@field links? string[]
+---@field [integer] any
+
+--- knobs only
+---@param fields explore_fields
+---@return table
+function explore(fields) end
+
+---@class dive_fields
+---@field id? string
+---@field title? string the question it answers
+---@field [integer] any
+
+--- a deep dive
+---@param fields dive_fields
+---@return table
+function dive(fields) end
+
+---@class link_fields
+---@field lesson? string its id
+---@field title? string
+---@field [integer] any
+
+--- a lesson that continues this; lines of a primer follow
+---@param fields link_fields
+---@return table
+function link(fields) end
+
+---@class number_rule a typed number
+---@field unit? string %, KiB, x, dB ...
+---@field scale? "linear"|"log" of the axis
+---@field within string exact, 25 %, 3 points, 2 x
+---@field from? number of the axis
+---@field to? number of the axis
+
+---@class place_rule a mark on an axis
+---@field from number
+---@field to number
+---@field unit? string
+---@field scale? "linear"|"log" of the axis
+---@field tick? number distance the mark moves
+---@field within string tick, 3 points, 10 %
+
+---@class card a recall card
+---@field front string the question
+---@field back string the answer
+---@field again? string the question in other words
+
+---@class option
+---@field [1] string id
+---@field [2] string what the learner reads
+
+---@class order_rule
+---@field first string what the top of the list means
+---@field [integer] option
+
+---@class column
+---@field title string
+---@field choices string[]
+
+---@class guess
+---@field value any
+---@field text string
+---@field confidence any
+---@field hit boolean
+
+---@class knob
+---@field [1] number|string|boolean where it starts
+---@field from? number
+---@field to? number
+---@field scale? "linear"|"log"
+---@field step? number
+---@field unit? string
+---@field label? string
+---@field choices? string[]
+---@field at? integer its place among the knobs
+
+---@class block what view.NAME gives
+
+view = {}
+
+---@class heading_fields a heading
+---@field text string
+
+--- a heading
+---@param fields heading_fields|string|table
+---@return block
+function view.heading(fields) end
+
+---@class prose_fields one paragraph
+---@field text string
+---@field big? boolean the figure a question is about, alone on its line
+
+--- one paragraph
+---@param fields prose_fields|string|table
+---@return block
+function view.prose(fields) end
+
+---@class note_fields an aside
+---@field title? string what it is about
+---@field text string
+
+--- an aside
+---@param fields note_fields|string|table
+---@return block
+function view.note(fields) end
+
+---@class quote_fields the pantry analogy
+---@field text string
+
+--- the pantry analogy
+---@param fields quote_fields|string|table
+---@return block
+function view.quote(fields) end
+
+---@class code_fields source or a config
+---@field text string lines
+---@field caption? string file and function
+
+--- source or a config
+---@param fields code_fields|string|table
+---@return block
+function view.code(fields) end
+
+---@class table_fields a table
+---@field columns? string[] titles
+---@field rows (string|number|boolean)[][] cells
+---@field caption? string
+---@field source? string of cited figures
+
+--- a table
+---@param fields table_fields|string|table
+---@return block
+function view.table(fields) end
+
+---@class term a line of a formula
+---@field label string what is multiplied
+---@field value number its value
+---@field unit? string of the value
+---@field op? "*"|"/"|"+"|"-"|"=" how it joins the running result; the first is =; default *
+---@field source? string where the value stands
+---@field struck? boolean shown struck out, and left out of the result
+---@field note? string a short remark
+
+---@class formula_fields a product, one term a line
+---@field title? string
+---@field terms term[]
+---@field result? string name of the result
+---@field unit? string of the result
+---@field note? string
+
+--- a product, one term a line
+---@param fields formula_fields|string|table
+---@return block
+function view.formula(fields) end
+
+---@class bits_row the code of one value in one format
+---@field label string the format's title
+---@field value? string the decoded value
+---@field bits string '0' and '1', most significant first
+---@field lanes integer[] widths: sign, exponent, mantissa
+---@field step? string distance to the next value
+---@field note? string
+---@field role? "guess"|"outcome"|"value"|"wrong"|"limit"|"plain" whose mark it is
+
+---@class bits_fields sign, exponent and mantissa lanes
+---@field rows bits_row[]
+---@field caption? string
+
+--- sign, exponent and mantissa lanes
+---@param fields bits_fields|string|table
+---@return block
+function view.bits(fields) end
+
+---@class mark a mark on an axis
+---@field at number where on the axis
+---@field label? string a word or a number
+---@field role? "guess"|"outcome"|"value"|"wrong"|"limit"|"plain" whose mark it is
+
+---@class grid_fields a number line
+---@field from number
+---@field to number
+---@field scale? "linear"|"log" of the axis
+---@field unit? string
+---@field title? string
+---@field values? number[] the format's values in [from, to]
+---@field marks? mark[]
+
+--- a number line
+---@param fields grid_fields|string|table
+---@return block
+function view.grid(fields) end
+
+---@class hist_fields a histogram over a grid
+---@field from number
+---@field to number
+---@field title? string
+---@field unit? string
+---@field counts number[] values a bin
+---@field after? number[] the same bins after rounding
+---@field values? number[] the grid's values in [from, to]
+---@field marks? mark[]
+---@field note? string
+
+--- a histogram over a grid
+---@param fields hist_fields|string|table
+---@return block
+function view.hist(fields) end
+
+---@class column_mark a column worth pointing at
+---@field at integer column, from 0
+---@field label? string
+
+---@class heat_fields a matrix as levels
+---@field title? string
+---@field rows string[] one string a row, one of '0'..'9', 'a'..'f' a cell (16 levels), 'n' for NaN
+---@field shape integer[] rows and columns of the matrix before it was reduced
+---@field row? string what a row is
+---@field column? string what a column is
+---@field low? string what level 0 stands for
+---@field high? string what level 15 stands for
+---@field measure? string |x|, error
+---@field marks? column_mark[] columns of the matrix
+
+--- a matrix as levels
+---@param fields heat_fields|string|table
+---@return block
+function view.heat(fields) end
+
+---@class part a part of a bar or a stack
+---@field label string
+---@field value number
+---@field role? "guess"|"outcome"|"value"|"wrong"|"limit"|"plain" whose mark it is
+
+---@class bar one bar
+---@field label string
+---@field value? number its length; absent when it has parts
+---@field role? "guess"|"outcome"|"value"|"wrong"|"limit"|"plain" whose mark it is
+---@field note? string behind the bar
+---@field parts? part[] split into parts
+---@field low? number spread, lower end
+---@field high? number spread, upper end
+---@field guess? number the learner's value for this bar
+
+---@class bars_fields bars on one axis
+---@field title? string
+---@field bars bar[]
+---@field unit? string
+---@field scale? "linear"|"log" of the axis
+---@field from? number default 0
+---@field to? number default the largest
+---@field marks? mark[] on the bars' axis
+
+--- bars on one axis
+---@param fields bars_fields|string|table
+---@return block
+function view.bars(fields) end
+
+---@class series one curve
+---@field label string
+---@field x number[]
+---@field y number[]
+---@field style? "line"|"step"|"points" default line
+---@field role? "guess"|"outcome"|"value"|"wrong"|"limit"|"plain" whose mark it is
+
+---@class axis one axis of a plot
+---@field label? string what it measures
+---@field unit? string its unit
+---@field scale? "linear"|"log" of the axis
+---@field from? number
+---@field to? number
+
+---@class reference a reference line
+---@field x? number a vertical line here
+---@field y? number or a horizontal one
+---@field label? string
+---@field role? "guess"|"outcome"|"value"|"wrong"|"limit"|"plain" whose mark it is
+
+---@class plot_fields curves
+---@field title? string
+---@field series series[]
+---@field x? axis
+---@field y? axis
+---@field refs? reference[]
+---@field guess? reference the learner's value, on x or on y
+
+--- curves
+---@param fields plot_fields|string|table
+---@return block
+function view.plot(fields) end
+
+---@class roof a machine's two limits
+---@field label string the machine
+---@field bandwidth number bytes a second
+---@field peak number FLOPs a second
+---@field source? string measured, or the data sheet
+
+---@class roofline_point a kernel on a roofline
+---@field label string
+---@field intensity number FLOPs a byte
+---@field speed number FLOPs a second
+---@field role? "guess"|"outcome"|"value"|"wrong"|"limit"|"plain" whose mark it is
+
+---@class roofline_fields attainable speed over FLOPs a byte
+---@field title? string
+---@field roofs roof[]
+---@field points? roofline_point[]
+
+--- attainable speed over FLOPs a byte
+---@param fields roofline_fields|string|table
+---@return block
+function view.roofline(fields) end
+
+---@class stack_row one stack
+---@field label string
+---@field parts part[] in order
+---@field note? string behind the stack
+
+---@class stack_fields memory budgets
+---@field title? string
+---@field rows stack_row[]
+---@field capacity number of each row
+---@field unit? string
+---@field marks? mark[]
+
+--- memory budgets
+---@param fields stack_fields|string|table
+---@return block
+function view.stack(fields) end
+
+---@class lab what computes; inside compute() and given()
+local lab = {}
+
+---@class timing
+---@field format string
+---@field seconds number the median
+---@field low number
+---@field high number
+---@field bytes number
+---@field gb_per_s number
+---@field kernel string
+
+---@class cast
+---@field value number
+---@field code integer
+---@field bits string
+---@field lanes integer[]
+---@field step number
+---@field title string
+---@field format string
+
+---@class format
+---@field name string
+---@field title string
+---@field bits integer
+---@field lanes integer[]
+---@field max number
+---@field normal number
+---@field smallest number
+---@field values fun(from?: number, to?: number): number[]
+
+---@class tensor
+local tensor = {}
+
+---@class quantized
+local quantized = {}
+
+--- Seeded normal values: n of them, or rows x cols. A share `outliers` is `times` as large; `channels` columns are multiplied by factors within channel_times. Another `stream` gives independent values.
+---@param options { n?: integer, rows?: integer, cols?: integer, sigma?: number, outliers?: number, times?: number, channels?: integer, channel_times?: number[], stream?: integer }
+---@return tensor
+function lab.gaussian(options) end
+
+--- A real tensor: "minilm/ffn_in", or "./x.safetensors:name" beside the lesson.
+---@param name string
+---@return tensor
+function lab.tensor(name) end
+
+--- These numbers, as one row.
+---@param list number[]
+---@return tensor
+function lab.values(list) end
+
+--- Rounds a tensor. scale: none, tensor, channel, token, group:N.
+---@param x tensor
+---@param options { format: string, scale?: string, rounding?: string, overflow?: string }
+---@return quantized
+function lab.quantize(x, options) end
+
+--- One number in one format, without a scale: a row for view.bits.
+---@param x number
+---@param format string
+---@return cast
+function lab.cast(x, format) end
+
+--- The facts of a number format.
+---@param name string
+---@return format
+function lab.format(name) end
+
+--- A linear layer with rounded weights { format, scale } and activations { format, "tensor" or "token" }, against the exact product. smooth: SmoothQuant's alpha.
+---@param options { x: tensor, w: tensor, weights?: string[], activations?: string[], smooth?: number }
+---@return { output_sqnr_db: number, weight_sqnr_db: number, bits_per_weight: number }
+function lab.linear(options) end
+
+--- Times matrix x vector in each format, interleaved; .stream is a loop that only reads.
+---@param options { formats: string[], rows?: integer, cols?: integer, batch?: integer, rounds?: integer }
+---@return timing[]
+function lab.gemv(options) end
+
+--- This machine.
+---@return { cpu: string, isa: string, cores: integer, cache_bytes: integer }
+function lab.machine() end
+
+--- A model's config.json.
+---@param name string
+---@return table
+function lab.config(name) end
+
+--- What a conversation costs: the fields of `saffron kv --json`, and terms and obvious_terms for view.formula.
+---@param options { config: string, kv_format?: string, context?: integer, sequences?: integer }
+---@return table
+function lab.kv(options) end
+
+--- What one token reads: streamed_bytes, linear_bytes, kept_bytes, head_bytes, checkpoint_bytes, terms.
+---@param options { config: string, format?: string, head?: string }
+---@return table
+function lab.weights(options) end
+
+--- How many conversations fit beside the weights.
+---@param options { config: string, memory: number, utilization?: number, weights?: string, kv_format?: string, context?: integer }
+---@return { sequences: integer, weights_bytes: number, kv_bytes: number, state_bytes: number, free_bytes: number }
+function lab.fit(options) end
+
+--- For a computation in several calls.
+---@param fraction number
+---@param label? string
+---@return nil
+function lab.progress(fraction, label) end
+
+---@type integer
+tensor.rows = nil
+
+---@type integer
+tensor.cols = nil
+
+--- rows x cols
+---@type integer
+tensor.n = nil
+
+---@type string
+tensor.name = nil
+
+--- largest |x|
+---@type number
+tensor.amax = nil
+
+--- root mean square
+---@type number
+tensor.rms = nil
+
+--- One value, from 1.
+---@param row integer
+---@param col integer
+---@return number
+function tensor:at(row, col) end
+
+--- The 64 largest columns (index from 0), each with how many times the median column it is.
+---@return { index: integer, amax: number, times: number }[]
+function tensor:columns() end
+
+--- The first rows and columns.
+---@param rows integer
+---@param cols? integer
+---@return tensor
+function tensor:take(rows, cols) end
+
+---@type number
+quantized.mse = nil
+
+--- signal to noise
+---@type number
+quantized.sqnr_db = nil
+
+---@type number
+quantized.max_abs_error = nil
+
+--- share that decodes to 0
+---@type number
+quantized.zero_fraction = nil
+
+--- share beyond the largest value
+---@type number
+quantized.clipped_fraction = nil
+
+--- scales included
+---@type number
+quantized.bits_per_weight = nil
+
+--- the first
+---@type number
+quantized.scale = nil
+
+--- between codes at zero, under the first scale
+---@type number
+quantized.step = nil
+
+---@type number
+quantized.amax = nil
+
+--- sum of squared errors
+---@type number
+quantized.noise = nil
+
+--- sum of squares
+---@type number
+quantized.signal = nil
+
+---@type number
+quantized.nonfinite = nil
+
+---@type number
+quantized.rows = nil
+
+---@type number
+quantized.cols = nil
+
+---@type string
+quantized.format = nil
+
+--- decoded
+---@type tensor
+quantized.values = nil
+
+--- A decoded value, from 1.
+---@param row integer
+---@param col integer
+---@return number
+function quantized:at(row, col) end
+
+--- Share of the squared error on values up to |x| = threshold.
+---@param threshold number
+---@return number
+function quantized:error_share(threshold) end
+
+--- A number as the screen writes it; with decimals, or with a unit.
+---@param x number
+---@param how? integer|string
+---@return string
+function fmt(x, how) end
