@@ -94,7 +94,7 @@ static void say_working(struct plain *p, time_t *last)
     json_array_foreach(json_object_get(view, "dock"), i, block)
         if (due && view_kind_of(block) == VIEW_WORKING) {
             int percent = (int)(100 * view_number(block, "fraction", 0));
-            snprintf(line, sizeof line, percent ? "%.200s, %d percent" : "%.200s", view_text(block, "label", ""), percent);
+            snprintf(line, sizeof line, "%.200s, %d percent", view_text(block, "label", ""), percent);
             plain_print_line(&p->print, line);
         }
     json_decref(view);
