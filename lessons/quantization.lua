@@ -42,7 +42,7 @@ end
 
 return lesson {
   id = "quantization", title = "The other lever", course_part = "B", minutes = 12,
-  win = "say why fewer bits make decode faster and the KV cache smaller, who pays for it, and which format to reach for",
+  win = "say what fewer bits gain in speed and in memory, which numbers pay for it, and how to choose a format",
   sources = {
     "Qwen3.6-27B and Qwen3.6-27B-FP8: config.json and the index of the safetensors files",
     "NVIDIA H100 NVL data sheet; nvidia-smi for its memory",
@@ -62,7 +62,7 @@ return lesson {
   predict {
     id = "weigh", title = "One weight, one byte",
     ask = {
-      "A model is billions of numbers. Here is one, read off a kitchen scale:",
+      "A language model is a few billion numbers. Here is one of them, read off a kitchen scale:",
       view.prose { "237.4 g", big = true },
       "Two bytes (FP16, a floating-point number of 16 bits) hold it well. What does one byte give back (FP8, 8 bits, in the layout called E4M3)?",
     },
@@ -817,8 +817,8 @@ vllm bench serve --model Qwen/Qwen3.6-27B-FP8 --dataset-name random \
 
   explain {
     id = "colleague", title = "Explain it to a colleague",
-    ask = { "A colleague asks why you serve the FP8 model. Finish the sentence, in two or three of your own: \"Quantization is basically free for us because ...\" Then say where it is not." },
-    model = "... decode waits for bytes, not for arithmetic: FP8 weights and an fp8 cache read and hold about half as many, so tokens come up to 1.9 times faster and 48 chats fit where 15 did, and benchmarks keep 99 % or more of their score. It works because the method guards what a shared scale would ruin, the ordinary values beside an outlier and the weights that meet large activations. It is not free everywhere: what stays BF16 and the fixed state of a chat cap the gain, prefill may get slower with an fp8 cache at head_dim 256, the wording of answers changes, and at 4 bits small models and long contexts lose more. So we measure our own prompts.",
+    ask = { "A colleague asks why you serve the FP8 model. Finish the sentence, in two or three of your own: \"FP8 costs us next to nothing, because ...\" Then say what it does cost." },
+    model = "... decode waits for bytes, not for arithmetic: FP8 weights and an fp8 cache read and hold about half as many, so tokens come up to 1.9 times faster and 48 chats fit where 15 did, and benchmarks keep 99 % or more of their score. It works because the method guards what a shared scale would ruin, the ordinary values beside an outlier and the weights that meet large activations. It does cost something: what stays BF16 and the fixed state of a chat cap the gain, prefill may get slower with an fp8 cache at head_dim 256, the wording of answers changes, and at 4 bits small models and long contexts lose more. So we measure our own prompts.",
   },
 
   recall {

@@ -46,7 +46,7 @@ END {
         row++
         if ($0 ~ /^#/ || $0 == "") continue
         if ($1 != ++lines) bad("expected number " lines ", got " $1)
-        if (split($2, words, " ") > 6) bad("more than six words of the source")
+        if (split($2, words, " ") > 4) bad("more than four words of the source")
         n = split($3, targets, " ")
         if (n == 0) bad("no target")
         for (k = 1; k <= n; k++) check(targets[k])

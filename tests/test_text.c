@@ -82,7 +82,7 @@ static void text_wrapping(void **state)
 {
     size_t next;
     (void)state;
-    check_wrapping("A model is billions of numbers.\nHere is one, read off a kitchen scale: 237.4 g.");
+    check_wrapping("A model is a heap of numbers.\nHere is one, read off a kitchen scale: 237.4 g.");
     check_wrapping("averyveryverylongwordwithoutanyspaceinit and a short one");
     check_wrapping("   leading and   many   blanks   ");
     check_wrapping("x");
