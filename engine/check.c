@@ -1,5 +1,5 @@
 /* check.c: `saffron check`: every predict step is computed on the scalar kernels and on the best ones, its own answer
- * must hit, its wrong answers must miss. */
+ * must hit, its wrong answers must miss; then once with each knob at its ends. */
 #include "engine/check.h"
 
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "engine/document.h"
 #include "engine/lab.h"
 #include "engine/loader.h"
+#include "engine/text.h"
 #include "engine/view.h"
 #include "engine/watch.h"
 
@@ -18,6 +19,8 @@ enum {
     SLOW_MS   = 20000,  /* a step that takes longer is a finding */
     SEED      = 20260,  /* of every check: the same findings every time */
     WORDS_MOST = 120,   /* of one paragraph */
+    CODE_MOST  = 72,    /* columns */
+    LABEL_MOST = 28,
 };
 
 struct check {
@@ -62,7 +65,34 @@ static bool has_control(const char *text)
     return false;
 }
 
-/* Every text below `value`: no escape codes; paragraphs short enough to be read. */
+/* The longest line of a text, in columns. */
+static int longest_line(const char *text)
+{
+    int longest = 0;
+    for (const char *p = text; *p; p += strcspn(p, "\n"), p += *p == '\n') {
+        int width = text_width_of(p, strcspn(p, "\n"));
+        longest = width > longest ? width : longest;
+    }
+    return longest;
+}
+
+/* What has no room on the narrowest screen that is promised whole (40 columns wrap; code and labels do not). */
+static const char *too_wide(const json_t *block)
+{
+    const char *view = view_text(block, "view", "");
+    if (strcmp(view, "code") == 0 && longest_line(view_text(block, "text", "")) > CODE_MOST)
+        return "a line of code is wider than 72 columns";
+    if (strcmp(view, "bars") == 0) {
+        size_t i;
+        json_t *bar;
+        json_array_foreach(json_object_get(block, "bars"), i, bar)
+            if (longest_line(view_text(bar, "label", "")) > LABEL_MOST)
+                return "a bar's label is wider than 28 columns";
+    }
+    return NULL;
+}
+
+/* Every text below `value`: no escape codes; paragraphs short enough to be read; nothing too wide. */
 static void check_texts(struct check *c, const struct step *step, const json_t *value)
 {
     size_t i;
@@ -73,6 +103,8 @@ static void check_texts(struct check *c, const struct step *step, const json_t *
     if (json_is_object(value) && strcmp(view_text(value, "view", ""), "prose") == 0
         && count_words(view_text(value, "text", "")) > WORDS_MOST)
         find_fault(c, step, NULL, "a paragraph has more than 120 words");
+    if (json_is_object(value) && too_wide(value))
+        find_fault(c, step, NULL, too_wide(value));
     json_array_foreach((json_t *)(uintptr_t)value, i, item)
         check_texts(c, step, item);
     json_object_foreach((json_t *)(uintptr_t)value, key, item)
@@ -150,33 +182,79 @@ static void check_answer(struct check *c, const struct step *step, const json_t 
     }
 }
 
-static void add_problem(struct check *c, const struct step *step, const struct host_problem *p, const char *isa)
+/* `where`: " on scalar", " with times = 100", or "". */
+static void add_problem(struct check *c, const struct step *step, const struct host_problem *p, const char *where)
 {
-    char text[700];
-    snprintf(text, sizeof text, "step '%s'%s%s: %s", step->id, isa ? " on " : "", isa ? isa : "", p->text);
+    char text[800];
+    snprintf(text, sizeof text, "step '%s'%s: %s", step->id, where, p->text);
     loader_finding(c->findings, c->lesson.name, c->lesson.text, c->lesson.size, p->line, NULL, text);
 }
 
-static void compute_step(struct check *c, const struct step *step, const char *isa)
+/* One computation of a step; its result, or NULL and a finding. */
+static json_t *compute_once(struct check *c, const struct step *step, const char *isa, const json_t *knobs,
+                            const json_t *guess, const char *where)
 {
     struct host_problem problem;
     struct host_env env = *c->env;
     double began = now_ms();
     env.isa = isa;
-    struct lab_question q = { .lesson = &c->lesson, .step = step->id, .seed = SEED };
+    env.quick = true;
+    watch_renew();
+    struct lab_question q = { .lesson = &c->lesson, .step = step->id, .seed = SEED, .knobs = knobs, .guess = guess };
     json_t *result = lab_compute(&env, &q, &problem);
-    if (!result) {
-        add_problem(c, step, &problem, isa);
-        return;
-    }
-    if (now_ms() - began > SLOW_MS)
+    if (!result)
+        add_problem(c, step, &problem, where);
+    else if (now_ms() - began > SLOW_MS)
         find_fault(c, step, "compute", "takes longer than 20 s");
+    return result;
+}
+
+/* As the learner meets it first, on the scalar kernels; then on the best ones, with a guess. */
+static bool compute_default(struct check *c, const struct step *step)
+{
+    size_t before = json_array_size(c->findings);
+    json_t *wrong = json_array_get(json_object_get(step->json, "wrong"), 0);
+    json_t *result = compute_once(c, step, "scalar", NULL, NULL, " on scalar");
+    if (!result)
+        return false;
+    json_t *answer = json_object_get(result, "answer");
     check_texts(c, step, json_object_get(result, "blocks"));
     if (step->kind == STEP_PREDICT)
-        check_answer(c, step, json_object_get(result, "answer"));
-    if (step->live && json_array_size(json_object_get(result, "blocks")) == 0)
+        check_answer(c, step, answer);
+    if (json_array_size(json_object_get(result, "blocks")) == 0)
         find_fault(c, step, "reveal", "reveals nothing");
+    json_t *guess = json_pack("{s:O, s:s, s:i}", "value", wrong ? wrong : answer, "text", "a guess", "confidence", 50);
+    json_decref(compute_once(c, step, NULL, NULL, guess, " with a guess"));
+    json_decref(guess);
     json_decref(result);
+    return json_array_size(c->findings) == before;
+}
+
+static void compute_knob(struct check *c, const struct step *step, const char *name, const json_t *value)
+{
+    char where[128], *text = json_dumps(value, JSON_ENCODE_ANY);
+    json_t *knobs = json_pack("{s:O}", name, value);
+    snprintf(where, sizeof where, " with %.40s = %.60s", name, text ? text : "");
+    json_decref(compute_once(c, step, NULL, knobs, NULL, where));
+    json_decref(knobs);
+    free(text);
+}
+
+/* Each knob at both ends, or at each of its choices, the others where they start. */
+static void compute_knobs(struct check *c, const struct step *step)
+{
+    size_t i, k;
+    json_t *knob, *choice;
+    json_array_foreach(json_object_get(step->json, "knobs"), i, knob) {
+        const char *name = view_text(knob, "id", "");
+        const json_t *ends[] = { json_object_get(knob, "from"), json_object_get(knob, "to") };
+        json_array_foreach(json_object_get(knob, "choices"), k, choice)
+            if (!json_equal(choice, json_object_get(knob, "value")))
+                compute_knob(c, step, name, choice);
+        for (int e = 0; e < 2; e++)
+            if (ends[e])
+                compute_knob(c, step, name, ends[e]);
+    }
 }
 
 static void compute_given(struct check *c, const struct step *step)
@@ -187,7 +265,7 @@ static void compute_given(struct check *c, const struct step *step)
     if (h && host_load(h, c->lesson.name, c->lesson.text, c->lesson.size, NULL, &problem))
         blocks = host_given(h, step->id, SEED, &problem);
     if (h && !blocks)
-        add_problem(c, step, &problem, NULL);
+        add_problem(c, step, &problem, " before the commit");
     json_decref(blocks);
     host_free(h);
 }
@@ -199,12 +277,8 @@ static void check_steps(struct check *c)
         check_step_data(c, step);
         if (step->given_live)
             compute_given(c, step);
-        if (step->live) {
-            size_t before = json_array_size(c->findings);
-            compute_step(c, step, "scalar");
-            if (json_array_size(c->findings) == before)
-                compute_step(c, step, NULL);
-        }
+        if (step->live && compute_default(c, step))
+            compute_knobs(c, step);
         if (watch_canceled())
             return;
     }

@@ -13,6 +13,7 @@ struct host_env {
     const char *data;    /* the installation's data folder, or NULL */
     const char *folder;  /* the lesson's own folder, or NULL */
     const char *isa;     /* "scalar", "avx2", ..., or NULL for the best */
+    bool        quick;   /* a check: timings take the fewest rounds */
     int         threads; /* 0: as many as the machine has */
     void      (*progress)(void *ctx, double fraction, const char *label); /* or NULL */
     void       *ctx;

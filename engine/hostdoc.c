@@ -47,6 +47,7 @@ static const struct host_doc docs[] = {
     { "tensor:columns", "", "{ index: integer, amax: number, times: number }[]",
       "The 64 largest columns (index from 0), each with how many times the median column it is." },
     { "tensor:take", "rows: integer, cols?: integer", "tensor", "The first rows and columns." },
+    { "tensor:transposed", "", "tensor", "Rows and columns exchanged." },
     { "quantized.mse", "number", NULL, "" },
     { "quantized.sqnr_db", "number", NULL, "signal to noise" },
     { "quantized.max_abs_error", "number", NULL, "" },

@@ -374,10 +374,29 @@ struct gaussian {
     uint64_t seed;
 };
 
+/* The bell curve itself, before outliers: the slow part, and the part that a turned knob leaves alone. */
+static void fill_bell(struct shared *s, const struct gaussian *g)
+{
+    char key[128];
+    size_t n = s->rows * s->cols;
+    snprintf(key, sizeof key, "bell %zux%zu seed %016llx sigma %g", g->rows, g->cols, (unsigned long long)g->seed,
+             g->sigma);
+    struct shared *bell = cache_find(key);
+    if (!bell && (bell = shared_new(g->rows, g->cols, key))) {
+        random_gaussian(bell->values, n, g->seed, g->sigma);
+        cache_keep(bell);
+    }
+    if (bell)
+        memcpy(s->values, bell->values, n * sizeof(float));
+    else
+        random_gaussian(s->values, n, g->seed, g->sigma);
+    shared_drop(bell);
+}
+
 static void fill_gaussian(struct shared *s, const struct gaussian *g)
 {
     size_t n = s->rows * s->cols;
-    random_gaussian(s->values, n, g->seed, g->sigma);
+    fill_bell(s, g);
     if (g->outliers > 0)
         random_outliers(s->values, n, g->seed, g->outliers, g->times);
     if (g->channels > 0)

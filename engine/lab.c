@@ -554,7 +554,7 @@ static void refuse_line(const char *line, size_t size, const char *why)
     json_t *message = size < REFUSED_MOST ? json_loadb(line, size, 0, NULL) : NULL;
     const json_t *id = json_object_get(message, "id");
     fprintf(stderr, "saffron lab: ignored a line: %s\n", why);
-    if (json_is_integer(id))
+    if (json_integer_value(id) > 0 && json_number_value(id) < 1e15)
         send_problem(json_integer_value(id), why, NULL, 0);
     json_decref(message);
 }

@@ -11,8 +11,8 @@ struct lab_place {
     const char *version;
 };
 
-/* `saffron lab`, and `saffron lab --document FILE` and `--stubs`, which make uses. argv[0] is "lab". Does not return to a program that could go on:
- * the process is sandboxed; the result is its exit status. */
+/* `saffron lab`, and `saffron lab --document FILE` and `--stubs`, which make uses. argv[0] is "lab". Does not return to
+ * a program that could go on: the process is sandboxed; the result is its exit status. */
 int lab_main(int argc, char **argv, const struct lab_place *place);
 
 /* One lesson as the lab knows it. */

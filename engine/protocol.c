@@ -16,8 +16,8 @@
 enum {
     VALUES_MAX = 200000,   /* values of a line: a document has thousands, a result tens of thousands */
     TEXT_MAX   = 1 << 20,  /* bytes of a lesson file */
-    REQUESTS   = 1 << 30,  /* ids count up from 1 */
 };
+#define REQUESTS 1e15 /* ids count up, each actor from a base of its own; exact as a double */
 
 #define ID          { .name = "id", .type = FIELD_INTEGER, .flags = FIELD_REQUIRED, .min = 0, .max = REQUESTS }
 #define TYPE        { .name = "type", .type = FIELD_STRING, .flags = FIELD_REQUIRED }

@@ -113,7 +113,8 @@ static void print_rules(FILE *out)
         "---@class option\n---@field [1] string id\n---@field [2] string what the learner reads\n\n"
         "---@class order_rule\n---@field first string what the top of the list means\n---@field [integer] option\n\n"
         "---@class column\n---@field title string\n---@field choices string[]\n\n"
-        "---@class guess\n---@field value any\n---@field text string\n---@field confidence any\n---@field hit boolean\n\n"
+        "---@class guess\n---@field value any\n---@field text string\n---@field confidence any\n"
+        "---@field hit boolean\n\n"
         "---@class knob\n---@field [1] number|string|boolean where it starts\n---@field from? number\n"
         "---@field to? number\n---@field scale? \"linear\"|\"log\"\n---@field step? number\n---@field unit? string\n"
         "---@field label? string\n---@field choices? string[]\n---@field at? integer its place among the knobs\n\n",

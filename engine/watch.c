@@ -105,6 +105,13 @@ void watch_begin(long id)
     pthread_mutex_unlock(&watch.lock);
 }
 
+void watch_renew(void)
+{
+    pthread_mutex_lock(&watch.lock);
+    watch.spent = 0;
+    pthread_mutex_unlock(&watch.lock);
+}
+
 long watch_request(void)
 {
     pthread_mutex_lock(&watch.lock);

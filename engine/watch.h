@@ -18,6 +18,9 @@ void watch_script(void);
 void watch_host(const char *what, double seconds);
 void watch_idle(void);
 
+/* The request begins another of its computations: script time is counted anew. */
+void watch_renew(void);
+
 /* CPU seconds that the worker's script still has; it should end itself while some are left. */
 double watch_left(void);
 

@@ -16,6 +16,16 @@ sed -n 's/^function lab\.\([a-z]*\)(.*/\1/p' $stubs | sort >"$tmp/says"
 [ -s "$tmp/has" ] && cmp -s "$tmp/has" "$tmp/says"
 say $? "every function of lab has a stub" "$(diff "$tmp/has" "$tmp/says" | grep '^[<>]' | paste -sd ' ' -)"
 
+# The fields of handles, likewise.
+sed -n '/^static int tensor_index/,/^}/s/.*strcmp(name, "\([a-z_]*\)").*/tensor \1/p' engine/hostlib.c >"$tmp/has"
+sed -n '/quant_fields\[\] = {/,/^};/p' engine/hostlib.c | tr '{' '\n' |
+    sed -n 's/^ *"\([a-z_]*\)".*/quantized \1/p' >>"$tmp/has"
+sed -n 's/^function \(tensor\|quantized\):\([a-z_]*\)(.*/\1 \2/p
+        s/^\(tensor\|quantized\)\.\([a-z_]*\) = nil/\1 \2/p' $stubs | sort >"$tmp/says"
+sort -o "$tmp/has" "$tmp/has"
+[ -s "$tmp/has" ] && cmp -s "$tmp/has" "$tmp/says"
+say $? "every field of a handle has a stub" "$(diff "$tmp/has" "$tmp/says" | grep '^[<>]' | paste -sd ' ' -)"
+
 # A lesson that reads each name in the stubs: an unknown one is an error.
 {
     echo 'return lesson { id = "stubs", title = "x", win = "x", predict { id = "s", ask = "q",'

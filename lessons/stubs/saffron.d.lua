@@ -601,6 +601,10 @@ function tensor:columns() end
 ---@return tensor
 function tensor:take(rows, cols) end
 
+--- Rows and columns exchanged.
+---@return tensor
+function tensor:transposed() end
+
 ---@type number
 quantized.mse = nil
 
