@@ -52,21 +52,41 @@ static const char *comment_above(const char *text, const char *line)
     return line;
 }
 
-/* The function with its comment in `text`, as a code block; NULL if it is not there. */
-static json_t *cut(const char *text, const char *file, const char *name)
+/* The comment above the declaration in the header, where the contract of a public function stands; "" if none. */
+static void header_comment(const char *path, const char *name, char *out, size_t size)
+{
+    char header[4096];
+    snprintf(header, sizeof header, "%.4090s", path);
+    header[strlen(header) - 1] = 'h';
+    char *text = read_source(header);
+    out[0] = '\0';
+    for (const char *line = text; line && *line; line = next_line(line)) {
+        const char *end = next_line(line), *at = strstr(line, name);
+        if (!at || at >= end || at == line || at[strlen(name)] != '(' || isspace((unsigned char)*line))
+            continue;
+        const char *from = comment_above(text, line);
+        snprintf(out, size, "%.*s", (int)(line - from), from);
+        break;
+    }
+    free(text);
+}
+
+/* The function in `text`, with its comment, as a code block; NULL if it is not there. */
+static json_t *cut(const char *text, const char *path, const char *name)
 {
     for (const char *line = text; *line; line = next_line(line)) {
         if (!defines(line, name))
             continue;
+        static char shown[SHOWN_MOST + 4096];
+        char contract[4096], caption[256];
         const char *from = comment_above(text, line), *to = line;
         while (*to && *to != '}')
             to = next_line(to);
         to = next_line(to);
-        size_t size = (size_t)(to - from) < SHOWN_MOST ? (size_t)(to - from) : SHOWN_MOST;
-        char caption[256];
-        snprintf(caption, sizeof caption, "%s in kernels/%.120s", name, file);
-        json_t *code = json_stringn(from, size);
-        return code ? json_pack("{s:s, s:s, s:o}", "view", "code", "caption", caption, "text", code) : NULL;
+        header_comment(path, name, contract, from == line ? sizeof contract : 1);
+        snprintf(shown, sizeof shown, "%s%.*s", contract, (int)(to - from < SHOWN_MOST ? to - from : SHOWN_MOST), from);
+        snprintf(caption, sizeof caption, "%s in kernels/%.120s", name, strrchr(path, '/') + 1);
+        return json_pack("{s:s, s:s, s:s}", "view", "code", "caption", caption, "text", shown);
     }
     return NULL;
 }
@@ -83,7 +103,7 @@ static json_t *find(const char *folder, const char *name)
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         char *text = read_source(path);
         if (text)
-            block = cut(text, entry->d_name, name);
+            block = cut(text, path, name);
         free(text);
     }
     if (dir)

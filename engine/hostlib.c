@@ -169,6 +169,44 @@ static void cache_keep(struct shared *s)
     cache_next = (cache_next + 1) % CACHE_PLACES;
 }
 
+/* --- calls ---------------------------------------------------------------------------------------------------------- */
+
+/* Runs a function that the watchdog gives its own time, in the caller's frame, so that its errors name the lesson's
+ * line. */
+static int run_timed(lua_State *L, const char *prefix, const struct lab_function *f)
+{
+    struct host *h = host_of(L);
+    char name[64];
+    if (++h->calls > CALLS_MOST)
+        return luaL_error(L, "more than %d calls of lab functions", CALLS_MOST);
+    if (f->seconds <= 0)
+        return f->run(L);
+    snprintf(name, sizeof name, "%s%s", prefix, f->name);
+    h->in_lab = true;
+    h->calling = f->name;
+    h->called = host_clock();
+    watch_host(name, f->seconds);
+    int results = f->run(L);
+    h->in_lab = false;
+    watch_script();
+    return results;
+}
+
+/* Every function of lab passes here. Upvalue: the row. */
+static int call_lab(lua_State *L)
+{
+    const struct lab_function *f = lua_touserdata(L, lua_upvalueindex(1));
+    if (!host_of(L)->lab_open)
+        return luaL_error(L, "lab.%s works only inside compute() and given()", f->name);
+    return run_timed(L, "lab.", f);
+}
+
+/* A method that walks over all values. Upvalue: the row. */
+static int call_method(lua_State *L)
+{
+    return run_timed(L, "tensor:", lua_touserdata(L, lua_upvalueindex(1)));
+}
+
 /* --- tensor handles ----------------------------------------------------------------------------------------------- */
 
 struct tensor_handle {
@@ -335,6 +373,23 @@ static int tensor_transposed(lua_State *L)
     return 1;
 }
 
+static const struct lab_function methods[] = {
+    { "columns", tensor_columns, 5 },
+    { "take", tensor_take, 5 },
+    { "transposed", tensor_transposed, 5 },
+};
+
+static bool push_method(lua_State *L, const char *name)
+{
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (strcmp(methods[i].name, name) == 0) {
+            lua_pushlightuserdata(L, (void *)(uintptr_t)&methods[i]);
+            lua_pushcclosure(L, call_method, 1);
+            return true;
+        }
+    return false;
+}
+
 static int tensor_index(lua_State *L)
 {
     static const char *const names[] = { "rows", "cols", "n", "name", "amax", "rms", "at", "columns", "take",
@@ -355,13 +410,7 @@ static int tensor_index(lua_State *L)
         lua_pushnumber(L, s->rms);
     else if (strcmp(name, "at") == 0)
         lua_pushcfunction(L, tensor_at);
-    else if (strcmp(name, "columns") == 0)
-        lua_pushcfunction(L, tensor_columns);
-    else if (strcmp(name, "take") == 0)
-        lua_pushcfunction(L, tensor_take);
-    else if (strcmp(name, "transposed") == 0)
-        lua_pushcfunction(L, tensor_transposed);
-    else
+    else if (!push_method(L, name))
         return host_unknown(L, "field of a tensor: '", name, names, sizeof names / sizeof names[0]);
     return 1;
 }
@@ -913,30 +962,6 @@ static int lab_progress(lua_State *L)
     if (watch_canceled())
         host_check(L, KERNEL_CANCELED, "lab.progress");
     return 0;
-}
-
-/* Every function of lab passes here: only inside compute() and given(), counted, and timed by its own limit. The
- * function runs in this very frame, so that its errors name the lesson's line. Upvalue: the row. */
-static int call_lab(lua_State *L)
-{
-    const struct lab_function *f = lua_touserdata(L, lua_upvalueindex(1));
-    struct host *h = host_of(L);
-    char name[64];
-    if (!h->lab_open)
-        return luaL_error(L, "lab.%s works only inside compute() and given()", f->name);
-    if (++h->calls > CALLS_MOST)
-        return luaL_error(L, "more than %d calls of lab functions", CALLS_MOST);
-    if (f->seconds <= 0)
-        return f->run(L);
-    snprintf(name, sizeof name, "lab.%s", f->name);
-    h->in_lab = true;
-    h->calling = f->name;
-    h->called = host_clock();
-    watch_host(name, f->seconds);
-    int results = f->run(L);
-    h->in_lab = false;
-    watch_script();
-    return results;
 }
 
 void hostlib_add(lua_State *L, const struct lab_function *functions)

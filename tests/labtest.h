@@ -17,6 +17,13 @@
 #include "engine/sha256.h"
 #include "tutor/labproc.h"
 
+/* How much slower sanitizers make it. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+enum { LABTEST_SLOW = 10 };
+#else
+enum { LABTEST_SLOW = 1 };
+#endif
+
 static inline int64_t labtest_now(void)
 {
     struct timespec t;

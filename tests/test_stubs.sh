@@ -17,7 +17,10 @@ sed -n 's/^function lab\.\([a-z]*\)(.*/\1/p' $stubs | sort >"$tmp/says"
 say $? "every function of lab has a stub" "$(diff "$tmp/has" "$tmp/says" | grep '^[<>]' | paste -sd ' ' -)"
 
 # The fields of handles, likewise.
-sed -n '/^static int tensor_index/,/^}/s/.*strcmp(name, "\([a-z_]*\)").*/tensor \1/p' engine/hostlib.c >"$tmp/has"
+{
+    sed -n '/^static int tensor_index/,/^}/s/.*strcmp(name, "\([a-z_]*\)").*/tensor \1/p' engine/hostlib.c
+    sed -n 's/^    { "\([a-z]*\)", tensor_[a-z]*, .*/tensor \1/p' engine/hostlib.c
+} >"$tmp/has"
 sed -n '/quant_fields\[\] = {/,/^};/p' engine/hostlib.c | tr '{' '\n' |
     sed -n 's/^ *"\([a-z_]*\)".*/quantized \1/p' >>"$tmp/has"
 sed -n 's/^function \(tensor\|quantized\):\([a-z_]*\)(.*/\1 \2/p
