@@ -12,6 +12,10 @@
 #include "kernels/cpu.h"
 #include "kernels/status.h"
 
+/* In the registry: what the constructors noted about a table. */
+#define HOST_NODES "saffron.nodes" /* table -> kind */
+#define HOST_LINES "saffron.lines" /* table -> line */
+
 struct host {
     lua_State      *L;
     struct host_env env;
@@ -80,8 +84,39 @@ struct host_matrix {
 /* [-0, +0] False if the value at `index` is no handle. Raises nothing. */
 bool hostlib_matrix(lua_State *L, int index, struct host_matrix *out);
 
+/* Values that several handles and the cache may hold. Only the worker counts. */
+struct shared {
+    int    refs;
+    size_t rows, cols;
+    float *values;
+    char   key[256];        /* what they are: the generator with its options, or the tensor's name */
+    float  amax;
+    double rms;
+};
+
+/* Metatables of handles; hostlib_add_type makes one: [-0, +0], `index` may be NULL. */
+#define HOST_TENSOR "saffron.tensor"
+#define HOST_QUANT  "saffron.quant"
+void hostlib_add_type(lua_State *L, const char *type, lua_CFunction index, lua_CFunction collect);
+
+struct tensor_handle {
+    struct shared *shared;
+};
+
+/* [-0, +1] An empty handle, so that whatever comes next is owned by Lua. May raise. */
+struct tensor_handle *hosttensor_push(lua_State *L);
+/* [-0, +0] Values for a handle, still to be filled and measured (largest, root mean square); or an error raised. */
+struct shared *hosttensor_new(lua_State *L, size_t rows, size_t cols, const char *key);
+void hosttensor_measure(struct shared *s);
+void hosttensor_drop(struct shared *s);
+/* [-0, +0] The tensor at `index`, or in field `name` of the options table there; or an error raised. */
+struct shared *hosttensor_check(lua_State *L, int index);
+struct shared *hosttensor_option(lua_State *L, int index, const char *name);
+
 /* [-0, +1] The `lab` table, and the metatables of handles. */
 void hostlib_open(lua_State *L);
+void hosttensor_open(lua_State *L);
+void hostquant_open(lua_State *L);
 
 /* A function of lab. `seconds`: how long it may take by the clock; 0: it is quick, and no host call to the watchdog. */
 struct lab_function {
@@ -93,8 +128,24 @@ struct lab_function {
 /* [-0, +0] Adds functions to the table on top; the last row has no name. */
 void hostlib_add(lua_State *L, const struct lab_function *functions);
 
-/* The functions about models and this machine (hostmodel.c). */
-extern const struct lab_function hostmodel_functions[];
+/* [-0, +1] A method of a handle that walks over all values: timed like a function of lab. */
+void hostlib_push_method(lua_State *L, const struct lab_function *method);
+
+/* The functions by noun; each ends with a row without a name. */
+extern const struct lab_function hosttensor_functions[], hostquant_functions[], hostmodel_functions[];
+
+/* [-0, +0] A field of the table on top. */
+static inline void host_set_string(lua_State *L, const char *name, const char *text)
+{
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, name);
+}
+
+static inline void host_set_number(lua_State *L, const char *name, double x)
+{
+    lua_pushnumber(L, x);
+    lua_setfield(L, -2, name);
+}
 
 /* [-0, +0] Fields of the options table at `index`: the default when absent; raises on a wrong type, or outside low to
  * high. host_options raises on a field that is not in `names` (NULL-ended). */

@@ -147,12 +147,6 @@ static int lab_kv(lua_State *L)
     return 1;
 }
 
-static void set_number(lua_State *L, const char *name, double x)
-{
-    lua_pushnumber(L, x);
-    lua_setfield(L, -2, name);
-}
-
 static double bits_of(lua_State *L, const struct modelconfig *config, const char *format)
 {
     double bits = modelweights_bits(config, format);
@@ -177,15 +171,15 @@ static int lab_weights(lua_State *L)
         return luaL_error(L, "%s", why);
     double file = checkpoint_bytes(L, config_name(L), format);
     lua_createtable(L, 0, 9);
-    set_number(L, "streamed_bytes", modelweights_streamed(&weights, bits, head));
-    set_number(L, "linear_bytes", (double)weights.count[WEIGHT_LINEAR] * bits / 8);
-    set_number(L, "kept_bytes", (double)weights.count[WEIGHT_KEPT] * 2);
-    set_number(L, "head_bytes", (double)weights.count[WEIGHT_HEAD] * head / 8);
-    set_number(L, "embedding_bytes", (double)weights.count[WEIGHT_EMBEDDING] * 2);
-    set_number(L, "bits", bits);
-    set_number(L, "head_bits", head);
+    host_set_number(L, "streamed_bytes", modelweights_streamed(&weights, bits, head));
+    host_set_number(L, "linear_bytes", (double)weights.count[WEIGHT_LINEAR] * bits / 8);
+    host_set_number(L, "kept_bytes", (double)weights.count[WEIGHT_KEPT] * 2);
+    host_set_number(L, "head_bytes", (double)weights.count[WEIGHT_HEAD] * head / 8);
+    host_set_number(L, "embedding_bytes", (double)weights.count[WEIGHT_EMBEDDING] * 2);
+    host_set_number(L, "bits", bits);
+    host_set_number(L, "head_bits", head);
     if (file > 0)
-        set_number(L, "checkpoint_bytes", file);
+        host_set_number(L, "checkpoint_bytes", file);
     push_json(L, modelweights_terms(&weights, bits, head));
     lua_setfield(L, -2, "terms");
     host_note(host_of(L)->used_tensors, config_name(L));
@@ -224,11 +218,11 @@ static int lab_fit(lua_State *L)
     double fixed = (double)(one.state + one.window), growing = (double)one.per_token * (double)question.context;
     double left = memory * share - weights - n * (fixed + growing);
     lua_createtable(L, 0, 5);
-    set_number(L, "sequences", n);
-    set_number(L, "weights_bytes", weights);
-    set_number(L, "kv_bytes", n * growing);
-    set_number(L, "state_bytes", n * fixed);
-    set_number(L, "free_bytes", left > 0 ? left : 0);
+    host_set_number(L, "sequences", n);
+    host_set_number(L, "weights_bytes", weights);
+    host_set_number(L, "kv_bytes", n * growing);
+    host_set_number(L, "state_bytes", n * fixed);
+    host_set_number(L, "free_bytes", left > 0 ? left : 0);
     host_note(host_of(L)->used_tensors, config_name(L));
     return 1;
 }
@@ -374,11 +368,11 @@ static void push_timed(lua_State *L, struct timed *item, int rounds)
     lua_createtable(L, 0, 7);
     lua_pushstring(L, item->format);
     lua_setfield(L, -2, "format");
-    set_number(L, "seconds", seconds);
-    set_number(L, "low", item->seconds[rounds / 4]);
-    set_number(L, "high", item->seconds[rounds - 1 - rounds / 4]);
-    set_number(L, "bytes", (double)bytes);
-    set_number(L, "gb_per_s", (double)bytes / seconds * 1e-9);
+    host_set_number(L, "seconds", seconds);
+    host_set_number(L, "low", item->seconds[rounds / 4]);
+    host_set_number(L, "high", item->seconds[rounds - 1 - rounds / 4]);
+    host_set_number(L, "bytes", (double)bytes);
+    host_set_number(L, "gb_per_s", (double)bytes / seconds * 1e-9);
     lua_pushstring(L, item->kernel->function);
     lua_setfield(L, -2, "kernel");
     host_note(host_of(L)->used_kernels, item->kernel->function);
@@ -441,9 +435,9 @@ static int lab_gemv(lua_State *L)
     }
     push_timed(L, &t->item[t->count], t->rounds);
     lua_setfield(L, -2, "stream");
-    set_number(L, "rows", (double)t->rows);
-    set_number(L, "cols", (double)t->cols);
-    set_number(L, "rounds", t->rounds);
+    host_set_number(L, "rows", (double)t->rows);
+    host_set_number(L, "cols", (double)t->cols);
+    host_set_number(L, "rounds", t->rounds);
     return 1;
 }
 
@@ -456,8 +450,8 @@ static int lab_machine(lua_State *L)
     lua_setfield(L, -2, "cpu");
     lua_pushstring(L, isa_name(host_isa(host_of(L))));
     lua_setfield(L, -2, "isa");
-    set_number(L, "cores", (double)sysconf(_SC_NPROCESSORS_ONLN));
-    set_number(L, "cache_bytes", (double)cpu->last_cache_bytes);
+    host_set_number(L, "cores", (double)sysconf(_SC_NPROCESSORS_ONLN));
+    host_set_number(L, "cache_bytes", (double)cpu->last_cache_bytes);
     host_of(L)->timed = true; /* it differs from machine to machine, as timings do */
     return 1;
 }
