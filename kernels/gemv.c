@@ -68,8 +68,10 @@ void gemv_e4m3__scalar(const struct matrix *w, const struct operand *x, float *y
         for (size_t b = 0; b < x->batch; b++) {
             const float *token = x->x + b * x->padded;
             double sum = 0;
-            for (size_t i = 0; i < w->cols; i++)
-                sum += (double)values[weights[i]] * (double)token[i];
+            for (size_t i = 0; i < w->padded; i++) {    /* byte i holds this value of its 32, see matrix.h */
+                size_t col = (i & ~(size_t)31) + (i % 32) / 2 + (i & 1) * 16;
+                sum += (double)values[weights[i]] * (double)token[col];
+            }
             y[b * w->rows + row] = (float)sum * w->row_scale[row];
         }
     }

@@ -18,7 +18,8 @@
      .function = "gemv_" #format_ "__" #suffix, .file = "kernels/" file_}
 #define NAIVE(format_) \
     {.op = KERNEL_GEMV_NAIVE, .format = #format_, .activation = ACTIVATION_FP32, .isa = ISA_SCALAR, .device = "cpu", \
-     .tolerance = 1e-4f, .gemv = gemv_##format_##_naive, .function = "gemv_" #format_ "_naive", .file = "kernels/gemv.c"}
+     .tolerance = 1e-4f, .gemv = gemv_##format_##_naive, \
+     .function = "gemv_" #format_ "_naive", .file = "kernels/gemv.c"}
 
 /* The products of one instruction set. INT8 is exact; INT4 is exact within a group. */
 #define PRODUCTS(tolerance, isa_, suffix, file_) \
@@ -33,6 +34,12 @@ static const struct kernel kernels[] = {
     PRODUCTS(2e-7f, ISA_SCALAR, scalar, "gemv.c"),
     NAIVE(fp32),
     NAIVE(int4),
+#if defined(__x86_64__)
+    READ(ISA_AVX2, avx2, "stream_avx2.c"),
+    PRODUCTS(2e-6f, ISA_AVX2, avx2, "gemv_avx2.c"),
+    READ(ISA_AVX512, avx512, "stream_avx512.c"),
+    PRODUCTS(2e-6f, ISA_AVX512, avx512, "gemv_avx512.c"),
+#endif
 };
 
 #define KERNELS (sizeof kernels / sizeof kernels[0])

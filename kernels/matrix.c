@@ -92,6 +92,23 @@ static void pack_nibbles(const struct matrix *m, const struct quant *q, size_t f
     }
 }
 
+/* Where value `col` of a row of 8-bit floats lies; see matrix.h. */
+static size_t pair_index(size_t col)
+{
+    return (col & ~(size_t)31) + 2 * (col & 15) + (col >> 4 & 1);
+}
+
+static void pack_pairs(const struct matrix *m, const struct quant *q, size_t from, uint8_t *to)
+{
+    for (size_t col = 0; col < m->cols; col++)
+        to[pair_index(col)] = (uint8_t)quant_code(q, from + col);
+}
+
+static bool in_pairs(const struct format *format)
+{
+    return format->bits == 8 && format->kind == FORMAT_FLOAT;
+}
+
 static bool has_nan(const struct matrix *m, const struct quant *q, size_t from)
 {
     for (size_t col = 0; col < m->cols; col++)
@@ -108,6 +125,13 @@ static int32_t code_sum(const struct matrix *m, const uint8_t *codes)
     return sum;
 }
 
+static void pack_group_scales(const struct matrix *m, const struct quant *q, size_t from, uint16_t *to)
+{
+    const struct format *fp16 = format_find("fp16");
+    for (size_t g = 0; g < m->groups; g++)
+        to[g] = (uint16_t)format_encode(fp16, quant_scale(q, from + g * MATRIX_GROUP), (struct cast){0});
+}
+
 /* Row `from` of q becomes row `to` of m. */
 static void pack_row(struct matrix *m, const struct quant *q, size_t from, size_t to)
 {
@@ -115,13 +139,13 @@ static void pack_row(struct matrix *m, const struct quant *q, size_t from, size_
     size_t first = from * q->cols;
     if (m->groups) {
         pack_nibbles(m, q, first, codes);
-        for (size_t g = 0; g < m->groups; g++)
-            m->group_scale[to * m->groups + g] =
-                (uint16_t)format_encode(format_find("fp16"), quant_scale(q, first + g * MATRIX_GROUP), (struct cast){0});
+        pack_group_scales(m, q, first, m->group_scale + to * m->groups);
         return;
     }
     size_t bytes = q->cols * format_code_bytes(m->format);
-    if (bytes)
+    if (in_pairs(m->format))
+        pack_pairs(m, q, first, codes);
+    else if (bytes)
         memcpy(codes, (const uint8_t *)q->codes + from * bytes, bytes);
     if (m->row_scale)
         m->row_scale[to] = !q->cols || has_nan(m, q, first) ? (q->cols ? NAN : 1) : quant_scale(q, first);
@@ -238,6 +262,8 @@ static uint32_t packed_code(const struct matrix *m, size_t row, size_t col)
         uint32_t code = in_group < half ? byte & 15u : byte >> 4;
         return m->format->kind == FORMAT_INTEGER ? (code - 8) & 15 : code;
     }
+    if (in_pairs(m->format))
+        return codes[pair_index(col)];
     uint32_t code = 0;
     size_t bytes = format_code_bytes(m->format);
     memcpy(&code, codes + col * bytes, bytes);      /* little-endian, as every target here */

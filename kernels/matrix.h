@@ -19,7 +19,9 @@ enum {
 };
 
 /* W [rows, cols], packed. In a 4-bit row each group of 128 is 64 bytes: byte j holds value j in its low half
- * and value 64 + j in its high half. INT4 halves hold code + 8 (1 to 15), others the code itself. */
+ * and value 64 + j in its high half. INT4 halves hold code + 8 (1 to 15), others the code itself.
+ * In a row of 8-bit floats each run of 32 values is 32 bytes: value j at byte 2 j, value 16 + j at byte 2 j + 1, so
+ * that widening even and odd bytes gives the values in order. All other rows are in order. */
 struct matrix {
     const struct format *format;
     size_t    rows, cols;
