@@ -196,7 +196,7 @@ static bool clean_tree(json_t *value)
         if (!clean_tree(item))
             return false;
     json_object_foreach(value, key, item)
-        if (!text_is_clean(key, strlen(key)) || !clean_tree(item))
+        if (strpbrk(key, "\n\t") || !text_is_clean(key, strlen(key)) || !clean_tree(item))
             return false;
     return true;
 }
@@ -288,6 +288,7 @@ static const struct object *find_message(enum protocol_side side, const char *ty
 json_t *protocol_decode(enum protocol_side side, const char *line, size_t size, char *error, size_t error_size)
 {
     json_error_t parse;
+    char said[512];
     if (size >= PROTOCOL_LINE_MAX)
         return refuse(NULL, error, error_size, "a message is longer than 4 MiB");
     const char *why = measure(line, size);
@@ -302,7 +303,8 @@ json_t *protocol_decode(enum protocol_side side, const char *line, size_t size, 
         return refuse(message, error, error_size, "a message has no type that is known");
     if (!clean_message(message, side))
         return refuse(message, error, error_size, "a name in a message holds control characters");
-    if (!schema_check(message, object, error, error_size)) {
+    if (!schema_check(message, object, said, sizeof said)) { /* it quotes the line, cut anywhere */
+        protocol_line(said, error, error_size);
         json_decref(message);
         return NULL;
     }
