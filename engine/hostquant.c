@@ -69,6 +69,7 @@ static int lab_quantize(lua_State *L)
     const struct format *f = check_format(L, format);
     struct recipe recipe = {
         .format = f, .scale = check_scale(L, f, host_text(L, 2, "scale", NULL)), .seed = h->seed,
+        .isa = host_isa(h),
         .cast = { .rounding = check_rounding(L, host_text(L, 2, "rounding", "nearest")),
                   .overflow = check_overflow(L, host_text(L, 2, "overflow", "saturate")) },
     };
@@ -337,7 +338,9 @@ static void measure_weights(lua_State *L, struct layer_work *work, const struct 
                             const struct shared *w)
 {
     struct host *h = host_of(L);
-    struct recipe recipe = { .format = r->weights, .scale = r->weight_scale, .seed = h->seed };
+    struct recipe recipe = {
+        .format = r->weights, .scale = r->weight_scale, .seed = h->seed, .isa = host_isa(h),
+    };
     host_check(L, quantize(w->values, w->rows, w->cols, &recipe, &h->progress, &work->q), "lab.linear");
 }
 

@@ -3,7 +3,6 @@
  * All of it is integer arithmetic on bits, so that it is exact and the same everywhere. */
 #include "kernels/format.h"
 
-#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -26,6 +25,15 @@ static float bits_float(uint32_t bits)
 static bool is_nan_bits(uint32_t bits)
 {
     return (bits & 0x7fffffffu) > 0x7f800000u;
+}
+
+/* 2^e, for e that a double holds as a normal number. */
+static double power_of_two(int e)
+{
+    uint64_t bits = (uint64_t)(e + 1023) << 52;
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
 }
 
 /* ---- Rounding -------------------------------------------------------------------------------------- */
@@ -110,7 +118,7 @@ static float decode_float(const struct format *f, uint32_t code)
         significand |= 1 << mantissa_bits;
     else
         exponent = 1;
-    float value = ldexpf((float)significand, exponent - f->bias - mantissa_bits);
+    float value = (float)((double)significand * power_of_two(exponent - f->bias - mantissa_bits));
     return sign ? -value : value;
 }
 

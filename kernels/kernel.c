@@ -21,6 +21,16 @@
      .tolerance = 1e-4f, .gemv = gemv_##format_##_naive, \
      .function = "gemv_" #format_ "_naive", .file = "kernels/gemv.c"}
 
+#define ENCODE(format_, isa_, suffix, file_) \
+    {.op = KERNEL_ENCODE, .format = format_, .isa = isa_, .device = "cpu", .encode = encode__##suffix, \
+     .function = "encode__" #suffix, .file = "kernels/" file_}
+
+/* The formats that fit 16 bits; wider ones have nothing to gain. */
+#define ENCODERS(isa_, suffix, file_) \
+    ENCODE("fp16", isa_, suffix, file_), ENCODE("bf16", isa_, suffix, file_), ENCODE("e4m3", isa_, suffix, file_), \
+    ENCODE("e5m2", isa_, suffix, file_), ENCODE("e2m1", isa_, suffix, file_), ENCODE("int8", isa_, suffix, file_), \
+    ENCODE("int4", isa_, suffix, file_)
+
 /* The products of one instruction set. INT8 is exact; INT4 is exact within a group. */
 #define PRODUCTS(tolerance, isa_, suffix, file_) \
     GEMV(fp32, ACTIVATION_FP32, tolerance, isa_, suffix, file_), \
@@ -34,11 +44,14 @@ static const struct kernel kernels[] = {
     PRODUCTS(2e-7f, ISA_SCALAR, scalar, "gemv.c"),
     NAIVE(fp32),
     NAIVE(int4),
+    ENCODE(NULL, ISA_SCALAR, scalar, "encode.c"),
 #if defined(__x86_64__)
     READ(ISA_AVX2, avx2, "stream_avx2.c"),
     PRODUCTS(2e-6f, ISA_AVX2, avx2, "gemv_avx2.c"),
+    ENCODERS(ISA_AVX2, avx2, "encode_avx2.c"),
     READ(ISA_AVX512, avx512, "stream_avx512.c"),
     PRODUCTS(2e-6f, ISA_AVX512, avx512, "gemv_avx512.c"),
+    ENCODERS(ISA_AVX512, avx512, "encode_avx512.c"),
 #endif
 };
 
@@ -64,7 +77,7 @@ const struct kernel *kernel_find(enum kernel_op op, const char *format, enum isa
     const struct kernel *best = NULL;
     for (size_t i = 0; i < KERNELS; i++) {
         const struct kernel *k = &kernels[i];
-        if (k->op == op && same_format(k->format, format) && isa_allows(allowed, k->isa) && cpu_info()->has[k->isa] &&
+        if (k->op == op && (!k->format || same_format(k->format, format)) && isa_allows(allowed, k->isa) && cpu_info()->has[k->isa] &&
             (!best || k->isa > best->isa))
             best = k;
     }

@@ -15,6 +15,7 @@ enum kernel_op {
     KERNEL_READ,            /* reads a buffer and does nothing else: the memory's limit */
     KERNEL_GEMV,            /* y = W x, as fast as this instruction set can */
     KERNEL_GEMV_NAIVE,      /* the same as one would first write it: one weight at a time */
+    KERNEL_ENCODE,          /* values to codes and back, with counts */
 };
 
 /* Rows first..last of Y = X W^T: y[b * w->rows + row] for each token b of x. */
@@ -23,15 +24,33 @@ typedef void gemv_fn(const struct matrix *w, const struct operand *x, float *y, 
 /* Reads `bytes` (a multiple of 4096, 64-byte aligned) once; returns a checksum so that no read is left out. */
 typedef uint64_t read_fn(const void *buffer, size_t bytes);
 
+/* Values that share one scale, for KERNEL_ENCODE. The counts are added to. */
+struct encode_run {
+    const struct format *format;
+    struct cast  cast;
+    uint64_t     seed;              /* stochastic rounding draws from seed and index + i */
+    size_t       index;             /* of x[0] in the whole tensor */
+    const float *x;                 /* [n] */
+    size_t       n;
+    float        scale;
+    void        *codes;             /* [n] of format_code_bytes */
+    float       *values;            /* [n] decoded */
+    size_t       zeros, nonfinite, clipped;
+};
+
+/* Encodes x * (1 / scale) and decodes again. Rows above scalar take nearest rounding that saturates, no other. */
+typedef void encode_run_fn(struct encode_run *run);
+
 struct kernel {
     enum kernel_op  op;
-    const char     *format;         /* of the weights, a name in the format table; NULL for KERNEL_READ */
+    const char     *format;         /* a name in the format table; NULL where it works for every format */
     enum activation activation;
     enum isa        isa;            /* what it needs */
     const char     *device;         /* "cpu" */
     float           tolerance;      /* 0: the same bits as the scalar row. Else |y - exact| <= tolerance * sum |w x| */
     gemv_fn        *gemv;
     read_fn        *read;
+    encode_run_fn  *encode;
     const char     *function;       /* its name and file, to show the source */
     const char     *file;
 };
@@ -40,7 +59,7 @@ struct kernel {
 size_t               kernel_count(void);
 const struct kernel *kernel_at(size_t i);
 
-/* The best row for this operation and format that `allowed` permits and this processor can run; NULL if none. */
+/* The best row for this operation and format (or for any format) that `allowed` permits and this processor can run; NULL if none. */
 const struct kernel *kernel_find(enum kernel_op op, const char *format, enum isa allowed);
 
 /* Y = X W^T with row k: x [batch, cols], y [batch, rows]. Preparing x (rounding it, where the kernel wants

@@ -219,7 +219,7 @@ static enum kernel_status run_recipe(struct linear *layer, const struct linear_r
     if (recipe->smooth)
         status = smooth_layer(layer, recipe->smooth, work);
     if (status == KERNEL_OK && recipe->weights) {
-        const struct recipe weights = {.format = recipe->weights, .scale = recipe->weight_scale};
+        const struct recipe weights = {.format = recipe->weights, .scale = recipe->weight_scale, .isa = recipe->isa};
         status = quantize(layer->w, layer->out, layer->in, &weights, NULL, &work->qw);
     }
     if (status == KERNEL_OK && recipe->activations)

@@ -188,7 +188,7 @@ static struct scale packed_scale(const struct format *format)
 enum kernel_status matrix_pack(struct matrix *m, const struct format *format, const float *w,
                                size_t rows, size_t cols, const struct progress *progress)
 {
-    const struct recipe recipe = {.format = format, .scale = packed_scale(format)};
+    const struct recipe recipe = {.format = format, .scale = packed_scale(format), .isa = cpu_info()->best};
     struct quant q;
     *m = (struct matrix){0};
     enum kernel_status status = quantize(w, rows, cols, &recipe, progress, &q);

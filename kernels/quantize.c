@@ -1,6 +1,6 @@
 /* quantize.c: scales, codes and statistics, by the definitions of the format's row.
- * This is the scalar definition that every faster variant must match bit for bit.
- * Order of work: scales of a row, then its codes and values; sums come last, in their fixed order. */
+ * Codes come from the kernel table; scales and sums are here, the sums in their fixed order.
+ * Order of work: scales, then codes and values row by row, then the sums. */
 #include "kernels/quantize.h"
 
 #include <math.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/random.h"
+#include "kernels/kernel.h"
 
 /* ---- Names of scales ------------------------------------------------------------------------------- */
 
@@ -150,43 +150,30 @@ uint32_t quant_code(const struct quant *q, size_t i)
     }
 }
 
-static void store_code(struct quant *q, size_t i, uint32_t code)
+/* The row that encodes: a fast one where the recipe rounds as they do, else the reference. */
+static const struct kernel *encoder(const struct recipe *recipe)
 {
-    switch (format_code_bytes(q->recipe.format)) {
-    case 1:  ((uint8_t *)q->codes)[i] = (uint8_t)code; break;
-    case 2:  ((uint16_t *)q->codes)[i] = (uint16_t)code; break;
-    default: ((uint32_t *)q->codes)[i] = code; break;
-    }
+    bool common = recipe->cast.rounding == ROUND_NEAREST && recipe->cast.overflow == OVERFLOW_SATURATE;
+    return kernel_find(KERNEL_ENCODE, recipe->format->name, common ? recipe->isa : ISA_SCALAR);
 }
 
-/* Encodes elements first..last of the tensor, which share one scale. */
-static void encode_run(struct quant *q, const float *x, size_t first, size_t last, float scale)
+/* Encodes one row; elements that share a scale are a run. */
+static void encode_row(struct quant *q, const struct kernel *k, const float *x, size_t row)
 {
-    const struct format *f = q->recipe.format;
-    struct cast cast = q->recipe.cast;
-    float inverse = 1 / scale;
-    for (size_t i = first; i < last; i++) {
-        if (cast.rounding == ROUND_STOCHASTIC)
-            cast.random = random_bits(q->recipe.seed, STREAM_VALUES, i) >> 8;
-        float y = x[i] * inverse;
-        uint32_t code = format_encode(f, y, cast);
-        float value = format_decode(f, code) * scale;
-        store_code(q, i, code);
-        q->values[i] = value;
-        q->zeros += value == 0;
-        q->nonfinite += !isfinite(x[i]);
-        q->clipped += format_clips(f, y, cast);
+    size_t length = q->recipe.scale.kind == SCALE_GROUP ? q->recipe.scale.size : q->cols;
+    struct encode_run run = {.format = q->recipe.format, .cast = q->recipe.cast, .seed = q->recipe.seed};
+    for (size_t col = 0; col < q->cols; col += length) {
+        run.index = row * q->cols + col;
+        run.x = x + run.index;
+        run.n = col + length < q->cols ? length : q->cols - col;
+        run.scale = q->scale_count ? q->scales[scale_index(q, row, col)] : 1;
+        run.codes = (uint8_t *)q->codes + run.index * format_code_bytes(run.format);
+        run.values = q->values + run.index;
+        k->encode(&run);
     }
-}
-
-static void encode_row(struct quant *q, const float *x, size_t row)
-{
-    size_t run = q->recipe.scale.kind == SCALE_GROUP ? q->recipe.scale.size : q->cols;
-    for (size_t col = 0; col < q->cols; col += run) {
-        size_t end = col + run < q->cols ? col + run : q->cols;
-        float scale = q->scale_count ? q->scales[scale_index(q, row, col)] : 1;
-        encode_run(q, x, row * q->cols + col, row * q->cols + end, scale);
-    }
+    q->zeros += run.zeros;
+    q->nonfinite += run.nonfinite;
+    q->clipped += run.clipped;
 }
 
 /* ---- Sums ------------------------------------------------------------------------------------------ */
@@ -217,7 +204,7 @@ static void add_chunk(struct error_sums *e, const float *x, const float *decoded
         float square = x[i] * x[i], loss = difference * difference;
         signal[i % SUM_LANES] += square;
         noise[i % SUM_LANES] += loss;
-        if (!((double)fabsf(difference) <= e->max_abs))
+        if (!((double)fabsf(difference) <= e->max_abs) && !isnan(e->max_abs))   /* a NaN stays */
             e->max_abs = (double)fabsf(difference);
     }
     e->signal += join_lanes(signal);
@@ -323,13 +310,14 @@ enum kernel_status quantize(const float *x, size_t rows, size_t cols, const stru
     }
     q->amax = quant_amax(x, rows * cols);
     find_scales(q, x);
+    const struct kernel *k = encoder(recipe);
     size_t tile = rows_per_tick(cols);
     for (size_t row = 0; row < rows; row++) {
         if (row % tile == 0 && !progress_tick(progress, (double)row / (double)rows)) {
             quant_free(q);
             return KERNEL_CANCELED;
         }
-        encode_row(q, x, row);
+        encode_row(q, k, x, row);
     }
     finish(q, x);
     return KERNEL_OK;

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/cpu.h"
 #include "kernels/format.h"
 #include "kernels/status.h"
 
@@ -37,6 +38,7 @@ struct recipe {
     struct scale         scale;
     struct cast          cast;
     uint64_t             seed;
+    enum isa             isa;       /* what may be used: the result is the same, its time is not */
 };
 
 /* The sums behind MSE and SQNR, see arithmetic.md "Sums": the same bits on every instruction set. */

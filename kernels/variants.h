@@ -8,8 +8,13 @@
 read_fn read__scalar;
 gemv_fn gemv_fp32__scalar, gemv_fp16__scalar, gemv_e4m3__scalar, gemv_int8__scalar, gemv_int4__scalar;
 gemv_fn gemv_fp32_naive, gemv_int4_naive;
+encode_run_fn encode__scalar;
+
+/* What a wider variant leaves over: elements first..n of the run, by the reference. */
+void encode_rest(struct encode_run *run, size_t first);
 
 #if defined(__x86_64__)
+encode_run_fn encode__avx2, encode__avx512;
 read_fn read__avx2, read__avx512;
 gemv_fn gemv_fp32__avx2, gemv_fp16__avx2, gemv_e4m3__avx2, gemv_int8__avx2, gemv_int4__avx2;
 gemv_fn gemv_fp32__avx512, gemv_fp16__avx512, gemv_e4m3__avx512, gemv_int8__avx512, gemv_int4__avx512;
