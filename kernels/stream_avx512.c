@@ -17,8 +17,12 @@ uint64_t read__avx512(const void *buffer, size_t bytes)
         c = _mm512_add_epi64(c, _mm512_load_si512(at + 2 * quarter + i));
         d = _mm512_add_epi64(d, _mm512_load_si512(at + 3 * quarter + i));
     }
+    uint64_t lane[8], sum = 0;
     a = _mm512_add_epi64(_mm512_add_epi64(a, b), _mm512_add_epi64(c, d));
-    return (uint64_t)_mm512_reduce_add_epi64(a);
+    _mm512_storeu_si512(lane, a);
+    for (int i = 0; i < 8; i++)         /* the reduction intrinsic adds signed numbers, whose overflow is undefined */
+        sum += lane[i];
+    return sum;
 }
 
 #else

@@ -24,7 +24,7 @@ static const char LESSON[] =
     "        guess and (guess.hit and 'hit' or 'miss') or 'no guess', guess and guess.text or '-' }\n"
     "    end, card = { front = 'f', back = 'b' } },\n"
     "  predict { id = 'slow', ask = 'q', number = { within = '1 %' },\n"
-    "    compute = function(lab) lab.gemv { formats = { 'fp32' }, rows = 2048, rounds = 31, batch = 256 }\n"
+    "    compute = function(lab) lab.gemv { formats = { 'fp32' }, rows = 512, rounds = 31, batch = 256 }\n"
     "      return { answer = 1 } end,\n"
     "    reveal = function() return { 'r' } end },\n"
     "  predict { id = 'facts', ask = 'q', given = function(lab) return { view.bits { lab.cast(237.4, 'e4m3') } } end,\n"
