@@ -24,6 +24,7 @@ enum {
 
 static const char STEPS[] = "saffron.steps";   /* registry: id -> step */
 static const char LESSON[] = "saffron.lesson"; /* registry: what the file returned */
+static const char SORT[] = "saffron.sort";     /* registry: table.sort */
 static const char OUTCOME[] = "saffron.outcome";
 
 double host_clock(void)
@@ -228,8 +229,55 @@ static int safe_pcall(lua_State *L)
     return 2;
 }
 
+/* Order of keys for pairs: numbers, then texts, then the rest as it comes. */
+static int key_before(lua_State *L)
+{
+    int a = lua_type(L, 1), b = lua_type(L, 2);
+    bool comparable = a == b && (a == LUA_TNUMBER || a == LUA_TSTRING);
+    lua_pushboolean(L, comparable ? lua_compare(L, 1, 2, LUA_OPLT) : a != b && a == LUA_TNUMBER);
+    return 1;
+}
+
+/* The next pair of pairs(). Upvalues: the table, its keys in order, how many were given. */
+static int next_pair(lua_State *L)
+{
+    lua_Integer i = lua_tointeger(L, lua_upvalueindex(3));
+    while (lua_rawgeti(L, lua_upvalueindex(2), ++i) != LUA_TNIL) {
+        lua_pushvalue(L, -1);
+        if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) {
+            lua_pushinteger(L, i);
+            lua_replace(L, lua_upvalueindex(3));
+            return 2;
+        }
+        lua_settop(L, 0); /* removed on the way */
+    }
+    return 1;
+}
+
+/* pairs(t): like Lua's, but in the order of the keys, for Lua's own order differs from run to run. */
+static int safe_pairs(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    lua_newtable(L);
+    lua_Integer n = 0;
+    lua_pushnil(L);
+    while (lua_next(L, 1)) {
+        lua_pop(L, 1);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, 2, ++n);
+    }
+    lua_getfield(L, LUA_REGISTRYINDEX, SORT);
+    lua_pushvalue(L, 2);
+    lua_pushcfunction(L, key_before);
+    lua_call(L, 2, 0);
+    lua_pushinteger(L, 0);
+    lua_pushcclosure(L, next_pair, 3);
+    return 1;
+}
+
 static const char *const base_names[] = {
-    "assert", "error", "ipairs", "next", "pairs", "rawequal", "rawlen", "select", "tonumber", "tostring", "type",
+    "assert", "error", "ipairs", "next", "rawequal", "rawlen", "select", "tonumber", "tostring", "type",
     "_VERSION",
 };
 
@@ -277,6 +325,10 @@ static void add_libraries(lua_State *L)
     lua_pushvalue(L, -1);
     lua_setfield(L, LUA_REGISTRYINDEX, "saffron.string");
     lua_setfield(L, -2, "string");
+    luaL_requiref(L, LUA_TABLIBNAME, luaopen_table, 0);
+    lua_getfield(L, -1, "sort");
+    lua_setfield(L, LUA_REGISTRYINDEX, SORT);
+    lua_pop(L, 1);
     push_library(L, LUA_TABLIBNAME, luaopen_table, "'table.", nothing);
     lua_setfield(L, -2, "table");
     push_library(L, LUA_MATHLIBNAME, luaopen_math, "'math.", no_math);
@@ -299,6 +351,8 @@ static int open_state(lua_State *L)
     copy_fields(L, base, base_names, sizeof base_names / sizeof base_names[0]);
     lua_pushcfunction(L, safe_pcall);
     lua_setfield(L, -2, "pcall");
+    lua_pushcfunction(L, safe_pairs);
+    lua_setfield(L, -2, "pairs");
     lua_pushcfunction(L, viewlib_fmt);
     lua_setfield(L, -2, "fmt");
     add_libraries(L);

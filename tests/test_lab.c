@@ -397,6 +397,25 @@ static void escape_codes(void **state)
     labproc_free(lab);
 }
 
+/* pairs() goes by key, so that a lesson does the same on every run. */
+static void pairs_in_order(void **state)
+{
+    static const char text[] = "return lesson { id = 'x', title = 'x', win = 'x', predict { id = 's', ask = 'q',\n"
+        "choice = { { 'a', 'A' }, { 'b', 'B' } }, compute = function() local t, s = {}, ''\n"
+        "for i = 20, 1, -1 do t['k' .. i % 10 .. i] = i t[i] = i end t.k11 = nil\n"
+        "for k, v in pairs(t) do s = s .. k .. ' ' if k == 3 then t[4] = nil end end\n"
+        "return { answer = 'a', s = s } end, reveal = function(o) return { o.s } end } }";
+    (void)state;
+    struct labproc *lab = labtest_start(NULL);
+    labtest_compute(lab, 1, "lessons/x.lua", text, "s", NULL);
+    json_t *result = reply(lab, "result", 1);
+    assert_string_equal(text_at(result, 0), "1 2 3 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 "
+                                            "k010 k020 k111 k212 k22 k313 k33 k414 k44 k515 k55 k616 k66 k717 "
+                                            "k77 k818 k88 k919 k99 ");
+    json_decref(result);
+    labproc_free(lab);
+}
+
 static void shows_source(void **state)
 {
     (void)state;
@@ -423,6 +442,7 @@ int main(void)
         cmocka_unit_test(garbage_for_the_lab),
         cmocka_unit_test(need_lesson),
         cmocka_unit_test(escape_codes),
+        cmocka_unit_test(pairs_in_order),
         cmocka_unit_test(shows_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
