@@ -67,9 +67,10 @@ const struct kernel *kernel_at(size_t i)
     return i < KERNELS ? &kernels[i] : NULL;
 }
 
-static bool same_format(const char *a, const char *b)
+/* A row without a format takes any. */
+static bool takes(const struct kernel *k, const char *format)
 {
-    return a == b || (a && b && strcmp(a, b) == 0);
+    return !k->format || (format && strcmp(k->format, format) == 0);
 }
 
 const struct kernel *kernel_find(enum kernel_op op, const char *format, enum isa allowed)
@@ -77,8 +78,8 @@ const struct kernel *kernel_find(enum kernel_op op, const char *format, enum isa
     const struct kernel *best = NULL;
     for (size_t i = 0; i < KERNELS; i++) {
         const struct kernel *k = &kernels[i];
-        if (k->op == op && (!k->format || same_format(k->format, format)) && isa_allows(allowed, k->isa) && cpu_info()->has[k->isa] &&
-            (!best || k->isa > best->isa))
+        bool may = isa_allows(allowed, k->isa) && cpu_info()->has[k->isa];
+        if (k->op == op && takes(k, format) && may && (!best || k->isa > best->isa))
             best = k;
     }
     return best;
@@ -109,7 +110,7 @@ static enum kernel_status gemv_tile(const struct kernel *k, const struct matrix 
 enum kernel_status gemv_prepared(const struct kernel *k, const struct matrix *w, const struct operand *x,
                                  float *y, const struct progress *progress)
 {
-    if (!k || !k->gemv || !same_format(k->format, w->format->name))
+    if (!k || !k->gemv || !takes(k, w->format->name))
         return KERNEL_NO_KERNEL;
     if (x->cols != w->cols || x->activation != k->activation)
         return KERNEL_BAD_SHAPE;

@@ -59,7 +59,8 @@ struct kernel {
 size_t               kernel_count(void);
 const struct kernel *kernel_at(size_t i);
 
-/* The best row for this operation and format (or for any format) that `allowed` permits and this processor can run; NULL if none. */
+/* The best row for this operation and format (or for any format) that `allowed` permits and this processor can
+ * run; NULL if there is none. */
 const struct kernel *kernel_find(enum kernel_op op, const char *format, enum isa allowed);
 
 /* Y = X W^T with row k: x [batch, cols], y [batch, rows]. Preparing x (rounding it, where the kernel wants

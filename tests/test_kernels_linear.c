@@ -1,0 +1,191 @@
+/* test_kernels_linear.c: the linear layer in rounded arithmetic, on the toy layer of domain facts: 256 tokens, 512
+ * features of which six are outlier channels, 512 outputs. SQNR by seed, so the ranges are wide. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernels/linear.h"
+#include "kernels/random.h"
+
+enum { TOKENS = 256, IN = 512, OUT = 512 };
+
+struct toy {
+    float x[TOKENS * IN], w[OUT * IN], y[TOKENS * OUT];
+    double exact[TOKENS * OUT];
+    struct linear layer;
+};
+
+static struct toy *toy;
+
+static int setup(void **state)
+{
+    (void)state;
+    toy = malloc(sizeof *toy);
+    if (!toy)
+        return -1;
+    random_gaussian(toy->x, TOKENS * IN, 1, 1);
+    random_gaussian(toy->w, OUT * IN, 2, 0.02);
+    random_outlier_channels(toy->x, TOKENS, IN, 3, 6, 20, 60, NULL);
+    toy->layer = (struct linear){toy->x, toy->w, TOKENS, IN, OUT};
+    return linear_exact(&toy->layer, toy->exact, NULL) == KERNEL_OK ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    free(toy);
+    return 0;
+}
+
+static double output_db(struct linear_recipe recipe)
+{
+    recipe.isa = cpu_info()->best;
+    assert_int_equal(linear_run(&toy->layer, &recipe, toy->y, NULL), KERNEL_OK);
+    return linear_sqnr_db(toy->exact, toy->y, TOKENS * OUT);
+}
+
+static struct linear_recipe w8a8(bool per_token, const float *smooth)
+{
+    const struct format *int8 = format_find("int8");
+    return (struct linear_recipe){.weights = int8, .weight_scale = {SCALE_CHANNEL, 0}, .activations = int8,
+                                  .per_token = per_token, .smooth = smooth};
+}
+
+static struct linear_recipe weight_only(const char *format, struct scale scale)
+{
+    return (struct linear_recipe){.weights = format_find(format), .weight_scale = scale};
+}
+
+static void near(double db, double expected, double within)
+{
+    if (!(fabs(db - expected) <= within))
+        fail_msg("%.2f dB, expected %.2f", db, expected);
+}
+
+static void rounding_only_the_weights_is_mild(void **state)
+{
+    (void)state;
+    assert_true(output_db((struct linear_recipe){0}) > 120);
+    near(output_db(weight_only("int8", (struct scale){SCALE_CHANNEL, 0})), 42.5, 1);
+    near(output_db(weight_only("e4m3", (struct scale){SCALE_TENSOR, 0})), 31.6, 1);
+    near(output_db(weight_only("int4", (struct scale){SCALE_GROUP, 128})), 18.6, 1);
+}
+
+static void outlier_channels_hurt_int8_activations(void **state)
+{
+    (void)state;
+    near(output_db(w8a8(false, NULL)), 20.8, 1.5);
+    near(output_db(w8a8(true, NULL)), 27.9, 1.5);
+    const struct format *e4m3 = format_find("e4m3");
+    struct linear_recipe recipe = {.weights = e4m3, .weight_scale = {SCALE_CHANNEL, 0}, .activations = e4m3,
+                                   .per_token = true};
+    near(output_db(recipe), 30, 1.5);
+    recipe.activations = format_find("int8");
+    near(output_db(recipe), 26.5, 2);
+}
+
+static void smoothing_helps_in_the_middle(void **state)
+{
+    (void)state;
+    float smooth[IN];
+    double by_alpha[11], by_token[11];
+    for (int i = 0; i <= 10; i++) {
+        linear_smooth(&toy->layer, i / 10.0, smooth);
+        by_alpha[i] = output_db(w8a8(false, smooth));
+        by_token[i] = output_db(w8a8(true, smooth));
+    }
+    near(by_alpha[0], 20.6, 1.5);
+    near(by_alpha[6], 36.8, 1.5);
+    near(by_alpha[10], 28.2, 1.5);
+    near(by_token[5], 40.4, 1.5);
+    for (int i = 0; i <= 10; i++)
+        assert_true(by_alpha[i] <= fmax(by_alpha[5], by_alpha[6]) && by_token[i] <= fmax(by_token[4], by_token[5]));
+}
+
+static void smoothing_alone_changes_nothing(void **state)
+{
+    (void)state;
+    float smooth[IN];
+    linear_smooth(&toy->layer, 0.5, smooth);
+    assert_true(output_db((struct linear_recipe){.smooth = smooth}) > 100);
+}
+
+static void a_static_scale_is_the_one_given(void **state)
+{
+    (void)state;
+    struct linear_recipe recipe = w8a8(false, NULL);
+    double own = output_db(recipe);
+    recipe.static_amax = quant_amax(toy->x, TOKENS * IN);
+    assert_true(output_db(recipe) == own);
+    recipe.static_amax *= 8;
+    assert_true(output_db(recipe) < own - 3);
+}
+
+/* INT8 sums are exact, so every instruction set gives the same bits. */
+static void int8_is_the_same_on_every_instruction_set(void **state)
+{
+    (void)state;
+    float *first = malloc(sizeof toy->y);
+    struct linear_recipe recipe = w8a8(true, NULL);
+    assert_non_null(first);
+    recipe.isa = ISA_SCALAR;
+    assert_int_equal(linear_run(&toy->layer, &recipe, first, NULL), KERNEL_OK);
+    for (int isa = 0; isa < ISA_COUNT; isa++) {
+        recipe.isa = (enum isa)isa;
+        assert_int_equal(linear_run(&toy->layer, &recipe, toy->y, NULL), KERNEL_OK);
+        assert_memory_equal(toy->y, first, sizeof toy->y);
+    }
+    free(first);
+}
+
+static bool never(void *ctx, double fraction)
+{
+    (void)ctx;
+    (void)fraction;
+    return false;
+}
+
+static void small_layers_and_cancel(void **state)
+{
+    (void)state;
+    const float x[2] = {2, 3}, w[2] = {5, 7};
+    const struct progress stop = {.tick = never};
+    struct linear_recipe recipe = w8a8(true, NULL);
+    double exact[1];
+    float y[1] = {1};
+    const struct linear one = {x, w, 1, 2, 1}, none = {x, w, 0, 2, 1}, thin = {x, w, 1, 0, 1};
+    assert_int_equal(linear_exact(&one, exact, NULL), KERNEL_OK);
+    assert_true(exact[0] == 31);
+    assert_int_equal(linear_run(&one, &recipe, y, NULL), KERNEL_OK);
+    assert_true(fabsf(y[0] - 31) < 0.5f);
+    assert_int_equal(linear_run(&none, &recipe, y, NULL), KERNEL_OK);
+    assert_int_equal(linear_run(&thin, &recipe, y, NULL), KERNEL_OK);
+    assert_true(y[0] == 0);
+    assert_int_equal(linear_exact(&one, exact, &stop), KERNEL_CANCELED);
+    assert_int_equal(linear_run(&one, &recipe, y, &stop), KERNEL_CANCELED);
+    const float zeros[2] = {0, 0};
+    float smooth[2];
+    linear_smooth(&(struct linear){zeros, w, 1, 2, 1}, 0.5, smooth);
+    assert_true(smooth[0] == 1 && smooth[1] == 1);
+}
+
+int main(void)
+{
+    cpu_fp_setup();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rounding_only_the_weights_is_mild),
+        cmocka_unit_test(outlier_channels_hurt_int8_activations),
+        cmocka_unit_test(smoothing_helps_in_the_middle),
+        cmocka_unit_test(smoothing_alone_changes_nothing),
+        cmocka_unit_test(a_static_scale_is_the_one_given),
+        cmocka_unit_test(int8_is_the_same_on_every_instruction_set),
+        cmocka_unit_test(small_layers_and_cancel),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
