@@ -195,6 +195,16 @@ static ALWAYS_INLINE __m512i load64(const void *at)
     return _mm512_loadu_si512(at);
 }
 
+/* The sum of the lanes, wrapping: with x made unsigned (below) it may pass 2^31 on the way, which is undefined for
+ * C's own addition and so for _mm512_reduce_add_epi32. */
+static ALWAYS_INLINE int32_t add_lanes_int(__m512i v)
+{
+    __m256i eight = _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));       /* the upper two, below */
+    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));     /* each pair swapped */
+}
+
 /* vpdpbusd multiplies unsigned by signed bytes, four products into each INT32 lane, without saturating. x is made
  * unsigned by flipping its top bit, which adds 128; so the sum is too large by 128 times the sum of the weights. */
 static ALWAYS_INLINE __m512i unsigned64(const int8_t *x)
@@ -211,7 +221,7 @@ static ALWAYS_INLINE int32_t int8_one(const uint8_t *row, const int8_t *x, size_
         a = _mm512_dpbusd_epi32(a, unsigned64(x + i), load64(row + i));
         b = _mm512_dpbusd_epi32(b, unsigned64(x + i + 64), load64(row + i + 64));
     }
-    return _mm512_reduce_add_epi32(_mm512_add_epi32(a, b));
+    return add_lanes_int(_mm512_add_epi32(a, b));
 }
 
 /* Four tokens, n apart. */
@@ -225,10 +235,10 @@ static ALWAYS_INLINE void int8_four(const uint8_t *row, const int8_t *x, size_t 
         c = _mm512_dpbusd_epi32(c, unsigned64(x + 2 * n + i), weights);
         d = _mm512_dpbusd_epi32(d, unsigned64(x + 3 * n + i), weights);
     }
-    sums[0] = _mm512_reduce_add_epi32(a);
-    sums[1] = _mm512_reduce_add_epi32(b);
-    sums[2] = _mm512_reduce_add_epi32(c);
-    sums[3] = _mm512_reduce_add_epi32(d);
+    sums[0] = add_lanes_int(a);
+    sums[1] = add_lanes_int(b);
+    sums[2] = add_lanes_int(c);
+    sums[3] = add_lanes_int(d);
 }
 
 void gemv_int8__avx512(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last)
