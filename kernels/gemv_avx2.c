@@ -34,13 +34,13 @@ static ALWAYS_INLINE int32_t add_lanes_int(__m256i v)
 
 static ALWAYS_INLINE void decode32_fp32(const uint8_t *row, size_t i, __m256 w[4])
 {
-    UNROLL_8 for (size_t j = 0; j < 4; j++)
+    UNROLL_16 for (size_t j = 0; j < 4; j++)
         w[j] = _mm256_loadu_ps((const float *)(const void *)(row + 4 * (i + 8 * j)));
 }
 
 static ALWAYS_INLINE void decode32_fp16(const uint8_t *row, size_t i, __m256 w[4])
 {
-    UNROLL_8 for (size_t j = 0; j < 4; j++)
+    UNROLL_16 for (size_t j = 0; j < 4; j++)
         w[j] = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(row + 2 * (i + 8 * j))));
 }
 
@@ -84,10 +84,10 @@ static ALWAYS_INLINE void dot_rows(decode32_fn *decode, const uint8_t *row, size
                                    const int rows, const struct plan plan, float *sums)
 {
     __m256 even[4], odd[4];
-    UNROLL_8 for (int r = 0; r < rows; r++)
+    UNROLL_16 for (int r = 0; r < rows; r++)
         even[r] = odd[r] = _mm256_setzero_ps();
     for (size_t i = 0; i < n; i += 32) {
-        UNROLL_8 for (int r = 0; r < rows; r++) {
+        UNROLL_16 for (int r = 0; r < rows; r++) {
             __m256 w[4];
             prefetch(row + (size_t)r * stride, i, stride, plan);
             decode(row + (size_t)r * stride, i, w);
@@ -97,7 +97,7 @@ static ALWAYS_INLINE void dot_rows(decode32_fn *decode, const uint8_t *row, size
             odd[r] = _mm256_fmadd_ps(w[3], _mm256_loadu_ps(x + i + 24), odd[r]);
         }
     }
-    UNROLL_8 for (int r = 0; r < rows; r++)
+    UNROLL_16 for (int r = 0; r < rows; r++)
         sums[r] = add_lanes(_mm256_add_ps(even[r], odd[r]));
 }
 
@@ -105,18 +105,18 @@ static ALWAYS_INLINE void dot_rows(decode32_fn *decode, const uint8_t *row, size
 static ALWAYS_INLINE void dot_four(decode32_fn *decode, const uint8_t *row, const float *x, size_t n, float *sums)
 {
     __m256 acc[8];
-    UNROLL_8 for (int k = 0; k < 8; k++)
+    UNROLL_16 for (int k = 0; k < 8; k++)
         acc[k] = _mm256_setzero_ps();
     for (size_t i = 0; i < n; i += 32) {
         __m256 w[4];
         decode(row, i, w);
-        UNROLL_8 for (int j = 0; j < 4; j++)
-            UNROLL_8 for (int t = 0; t < 4; t++) {
+        UNROLL_16 for (int j = 0; j < 4; j++)
+            UNROLL_16 for (int t = 0; t < 4; t++) {
                 int k = 2 * t + j % 2;
                 acc[k] = _mm256_fmadd_ps(w[j], _mm256_loadu_ps(x + (size_t)t * n + i + 8 * (size_t)j), acc[k]);
             }
     }
-    UNROLL_8 for (int t = 0; t < 4; t++)
+    UNROLL_16 for (int t = 0; t < 4; t++)
         sums[t] = add_lanes(_mm256_add_ps(acc[2 * t], acc[2 * t + 1]));
 }
 

@@ -15,13 +15,13 @@ typedef void decode64_fn(const uint8_t *row, size_t i, __m512 w[4]);
 
 static ALWAYS_INLINE void decode64_fp32(const uint8_t *row, size_t i, __m512 w[4])
 {
-    UNROLL_8 for (size_t j = 0; j < 4; j++)
+    UNROLL_16 for (size_t j = 0; j < 4; j++)
         w[j] = _mm512_loadu_ps(row + 4 * (i + 16 * j));
 }
 
 static ALWAYS_INLINE void decode64_fp16(const uint8_t *row, size_t i, __m512 w[4])
 {
-    UNROLL_8 for (size_t j = 0; j < 4; j++)
+    UNROLL_16 for (size_t j = 0; j < 4; j++)
         w[j] = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(row + 2 * (i + 16 * j))));
 }
 
@@ -58,7 +58,7 @@ struct plan {
 
 static ALWAYS_INLINE void prefetch(const uint8_t *chunk, size_t stride, const struct plan plan)
 {
-    UNROLL_8 for (size_t line = 0; line < plan.lines; line++) {
+    UNROLL_16 for (size_t line = 0; line < plan.lines; line++) {
         const char *at = (const char *)chunk + 64 * line;
         if (plan.row_count)
             _mm_prefetch(at + plan.row_count * stride, _MM_HINT_T1);
@@ -73,10 +73,10 @@ static ALWAYS_INLINE void dot_rows(decode64_fn *decode, const uint8_t *row, size
                                    const int rows, const struct plan plan, float *sums)
 {
     __m512 even[4], odd[4];
-    UNROLL_8 for (int r = 0; r < rows; r++)
+    UNROLL_16 for (int r = 0; r < rows; r++)
         even[r] = odd[r] = _mm512_setzero_ps();
     for (size_t i = 0; i < n; i += 64) {
-        UNROLL_8 for (int r = 0; r < rows; r++) {
+        UNROLL_16 for (int r = 0; r < rows; r++) {
             __m512 w[4];
             const uint8_t *at = row + (size_t)r * stride;
             prefetch(at + i * plan.lines, stride, plan);
@@ -87,32 +87,40 @@ static ALWAYS_INLINE void dot_rows(decode64_fn *decode, const uint8_t *row, size
             odd[r] = _mm512_fmadd_ps(w[3], _mm512_loadu_ps(x + i + 48), odd[r]);
         }
     }
-    UNROLL_8 for (int r = 0; r < rows; r++)
+    UNROLL_16 for (int r = 0; r < rows; r++)
         sums[r] = _mm512_reduce_add_ps(_mm512_add_ps(even[r], odd[r]));
 }
 
-/* Sums of one row times `tokens` (a constant: 2, 4 or 8) rows of x, n apart, in eight registers. */
-static ALWAYS_INLINE void dot_tokens(decode64_fn *decode, const uint8_t *row, const float *x, size_t n,
-                                     const int tokens, float *sums)
+/* Sums of `rows` (1 or 2) rows times `tokens` (2, 4 or 8; both constants) rows of x, n apart: sums[row][token].
+ * At least eight registers add, so that none waits; two rows halve the loads of x, which come from the second
+ * cache. */
+static ALWAYS_INLINE void dot_tile(decode64_fn *decode, const uint8_t *row, size_t stride, const float *x, size_t n,
+                                   const int rows, const int tokens, const struct plan plan, float sums[2][8])
 {
-    const int share = 8 / tokens;           /* registers a token */
-    __m512 acc[8];
-    UNROLL_8 for (int k = 0; k < 8; k++)
+    const int share = rows * tokens >= 8 ? 1 : 8 / (rows * tokens);     /* registers for each sum */
+    __m512 acc[16];
+    UNROLL_16 for (int k = 0; k < rows * tokens * share; k++)
         acc[k] = _mm512_setzero_ps();
     for (size_t i = 0; i < n; i += 64) {
-        __m512 w[4];
-        decode(row, i, w);
-        UNROLL_8 for (int j = 0; j < 4; j++)
-            UNROLL_8 for (int t = 0; t < tokens; t++) {
-                int k = t * share + j % share;
-                acc[k] = _mm512_fmadd_ps(w[j], _mm512_loadu_ps(x + (size_t)t * n + i + 16 * (size_t)j), acc[k]);
+        __m512 w[2][4];
+        UNROLL_16 for (int r = 0; r < rows; r++) {
+            prefetch(row + (size_t)r * stride + i * plan.lines, stride, plan);
+            decode(row + (size_t)r * stride, i, w[r]);
+        }
+        UNROLL_16 for (int j = 0; j < 4; j++)
+            UNROLL_16 for (int t = 0; t < tokens; t++) {
+                __m512 token = _mm512_loadu_ps(x + (size_t)t * n + i + 16 * (size_t)j);
+                UNROLL_16 for (int r = 0; r < rows; r++) {
+                    int k = (r * tokens + t) * share + j % share;
+                    acc[k] = _mm512_fmadd_ps(w[r][j], token, acc[k]);
+                }
             }
     }
-    UNROLL_8 for (int t = 0; t < tokens; t++) {
-        __m512 sum = acc[t * share];
-        UNROLL_8 for (int k = 1; k < share; k++)
-            sum = _mm512_add_ps(sum, acc[t * share + k]);
-        sums[t] = _mm512_reduce_add_ps(sum);
+    UNROLL_16 for (int k = 0; k < rows * tokens; k++) {
+        __m512 sum = acc[k * share];
+        UNROLL_16 for (int j = 1; j < share; j++)
+            sum = _mm512_add_ps(sum, acc[k * share + j]);
+        sums[k / tokens][k % tokens] = _mm512_reduce_add_ps(sum);
     }
 }
 
@@ -138,32 +146,45 @@ static ALWAYS_INLINE void product_one(decode64_fn *decode, const struct matrix *
     }
 }
 
-/* Rows first..last for every token; each sum times the plan's factor and the row's scale. */
+/* One or two rows from r (`rows` is a constant), for every token; each sum times the plan's factor and the row's
+ * scale. */
+static ALWAYS_INLINE void product_rows(decode64_fn *decode, const struct matrix *w, const struct operand *x, float *y,
+                                       size_t r, const int rows, const struct plan plan)
+{
+    size_t n = w->padded, stride = w->stride;
+    const uint8_t *row = w->codes + r * stride;
+    for (size_t b = 0, step; b < x->batch; b += step) {
+        float sums[2][8];
+        size_t left = x->batch - b;
+        const float *token = x->x + b * n;
+        step = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        switch (step) {
+        case 8: dot_tile(decode, row, stride, token, n, rows, 8, plan, sums); break;
+        case 4: dot_tile(decode, row, stride, token, n, rows, 4, plan, sums); break;
+        case 2: dot_tile(decode, row, stride, token, n, rows, 2, plan, sums); break;
+        default:
+            for (int i = 0; i < rows; i++)
+                dot_rows(decode, row + (size_t)i * stride, stride, token, n, 1, plan, sums[i]);
+        }
+        for (size_t i = 0; i < (size_t)rows; i++)
+            for (size_t t = 0; t < step; t++)
+                y[(b + t) * w->rows + r + i] = sums[i][t] * row_factor(w, r + i, plan);
+    }
+}
+
+/* Rows first..last for every token. */
 static ALWAYS_INLINE void product(decode64_fn *decode, const struct matrix *w, const struct operand *x, float *y,
                                   size_t first, size_t last, const struct plan plan)
 {
-    size_t n = w->padded;
+    size_t r = first;
     if (x->batch == 1) {
         product_one(decode, w, x->x, y, first, last, plan);
         return;
     }
-    for (size_t r = first; r < last; r++) {
-        const uint8_t *row = w->codes + r * w->stride;
-        for (size_t b = 0, step; b < x->batch; b += step) {
-            float sums[8];
-            size_t left = x->batch - b;
-            const float *token = x->x + b * n;
-            step = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-            switch (step) {
-            case 8:  dot_tokens(decode, row, token, n, 8, sums); break;
-            case 4:  dot_tokens(decode, row, token, n, 4, sums); break;
-            case 2:  dot_tokens(decode, row, token, n, 2, sums); break;
-            default: dot_rows(decode, row, w->stride, token, n, 1, plan, sums); break;
-            }
-            for (size_t i = 0; i < step; i++)
-                y[(b + i) * w->rows + r] = sums[i] * row_factor(w, r, plan);
-        }
-    }
+    for (; r + 2 <= last; r += 2)
+        product_rows(decode, w, x, y, r, 2, plan);
+    if (r < last)
+        product_rows(decode, w, x, y, r, 1, plan);
 }
 
 void gemv_fp32__avx512(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last)
@@ -278,7 +299,7 @@ static ALWAYS_INLINE void int4_tokens(const uint8_t *row, const uint16_t *scales
     const int8_t *codes = x->codes + b * x->padded;
     const int32_t *group_sum = x->group_sum + b * x->groups;
     __m512 acc[4];
-    UNROLL_8 for (int t = 0; t < tokens; t++)
+    UNROLL_16 for (int t = 0; t < tokens; t++)
         acc[t] = _mm512_setzero_ps();
     for (size_t g = 0; g < x->groups; g++) {
         __m512i bytes = load64(row + g * 64);
@@ -286,11 +307,11 @@ static ALWAYS_INLINE void int4_tokens(const uint8_t *row, const uint16_t *scales
         __m512i low = _mm512_and_si512(bytes, low_half);
         __m512i high = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), low_half);
         __m512 scale = _mm512_set1_ps(_cvtsh_ss(scales[g]));
-        UNROLL_8 for (int t = 0; t < tokens; t++)
+        UNROLL_16 for (int t = 0; t < tokens; t++)
             acc[t] = _mm512_fmadd_ps(int4_group(low, high, codes + (size_t)t * x->padded + g * 128,
                                                 group_sum[(size_t)t * x->groups + g]), scale, acc[t]);
     }
-    UNROLL_8 for (int t = 0; t < tokens; t++)
+    UNROLL_16 for (int t = 0; t < tokens; t++)
         sums[t] = _mm512_reduce_add_ps(acc[t]);
 }
 

@@ -8,9 +8,9 @@
 
 /* Loops over an array of vector registers must be unrolled, or the array goes to memory. */
 #if defined(__clang__)
-#define UNROLL_8 _Pragma("clang loop unroll(full)")
+#define UNROLL_16 _Pragma("clang loop unroll(full)")
 #else
-#define UNROLL_8 _Pragma("GCC unroll 8")
+#define UNROLL_16 _Pragma("GCC unroll 16")
 #endif
 
 /* E4M3 read as FP16 bits is too small by 2^(15 - 7), the difference of the biases. */
