@@ -12,14 +12,19 @@
  * (2^112 = 2^(127 - 15)), which also normalizes subnormals. */
 static float fp16_value(uint16_t code)
 {
-    uint32_t bits = (uint32_t)(code & 0x7fff) << 13;
-    if ((code & 0x7c00) == 0x7c00)
+    uint32_t bits = (uint32_t)(code & 0x7fff) << 13, sign = (uint32_t)(code & 0x8000) << 16;
+    if ((code & 0x7c00) == 0x7c00) {
         bits |= 0x7f800000u;                /* infinity and NaN keep their exponent of all ones */
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    if ((code & 0x7c00) != 0x7c00)
+    } else {
+        float value;
+        memcpy(&value, &bits, sizeof value);
         value *= 0x1p112f;
-    return code & 0x8000 ? -value : value;
+        memcpy(&bits, &value, sizeof bits);
+    }
+    float value;
+    bits |= sign;                           /* not a branch: signs are not to be predicted */
+    memcpy(&value, &bits, sizeof value);
+    return value;
 }
 
 /* All 256 values of an 8-bit format. */

@@ -58,7 +58,7 @@ static void add_cases(size_t rows)
     struct matrix *widest = matrix_for("fp32", rows);
     for (size_t i = 0; i < kernel_count(); i++) {
         const struct kernel *k = kernel_at(i);
-        if (!cpu_info()->has[k->isa])
+        if (!cpu_info()->has[k->isa] || (!k->gemv && !k->read))
             continue;
         cases[case_count].matrix = k->op == KERNEL_READ ? widest : matrix_for(k->format, rows);
         cases[case_count++].kernel = k;
@@ -96,6 +96,31 @@ static double of_read(const struct bench_case *c, size_t rounds)
     return median(ratio, rounds);
 }
 
+static const struct bench_case *case_of(const char *function)
+{
+    for (size_t i = 0; i < case_count; i++)
+        if (strcmp(cases[i].kernel->function, function) == 0)
+            return &cases[i];
+    return NULL;
+}
+
+/* The time of `slow` over that of `fast`, by rounds. */
+static double times(const struct bench_case *slow, const struct bench_case *fast, size_t rounds)
+{
+    double ratio[ROUNDS_MOST];
+    for (size_t r = 0; r < rounds; r++)
+        ratio[r] = slow->seconds[r] / fast->seconds[r];
+    return median(ratio, rounds);
+}
+
+static void print_naive(size_t rounds)
+{
+    const struct bench_case *naive = case_of("gemv_int4_naive"), *plain = case_of("gemv_fp32_naive");
+    const struct bench_case *best = case_of(kernel_find(KERNEL_GEMV, "fp32", cpu_info()->best)->function);
+    printf("naive INT4, an eighth of the bytes: %.1f times the time of %s, %.1f times that of a plain FP32 loop\n",
+           times(naive, best, rounds), best->kernel->function, times(naive, plain, rounds));
+}
+
 int main(int argc, char **argv)
 {
     size_t mib = argc > 1 ? strtoul(argv[1], NULL, 10) : 4 * cpu_info()->last_cache_bytes * 4 >> 20;
@@ -120,6 +145,7 @@ int main(int argc, char **argv)
         printf("%-22s %10.1f %10.2f %8.1f %8.2f\n", cases[i].kernel->function, (double)bytes_of(&cases[i]) / 0x1p20,
                seconds * 1e3, (double)bytes_of(&cases[i]) / seconds * 1e-9, of_read(&cases[i], rounds));
     }
+    print_naive(rounds);
     for (size_t i = 0; i < CASES_MOST; i++)
         matrix_free(&matrices[i]);
     free(x);
