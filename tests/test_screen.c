@@ -234,7 +234,7 @@ static void screen_keys(void **state)
     };
     (void)state;
     begin("setup", 80, 24, "TERM=xterm-256color");
-    expect_text("billions");
+    expect_text("read off a kitchen scale");
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         free(tmux("send-keys '%s'", keys[i][0]));
         expect_text(keys[i][1]);
@@ -246,7 +246,7 @@ static void screen_paste_is_one_event(void **state)
 {
     (void)state;
     begin("setup", 80, 24, "TERM=xterm-256color");
-    expect_text("billions");
+    expect_text("read off a kitchen scale");
     free(tmux("set-buffer \"one line$(printf '\\n')two q é\""));
     tmux_do("paste-buffer -p");
     expect_text("pasted one line");
@@ -267,17 +267,17 @@ static void screen_gives_the_terminal_back(void **state)
 {
     (void)state;
     begin("setup", 80, 24, "TERM=xterm-256color");
-    expect_text("billions");
+    expect_text("read off a kitchen scale");
     free(tmux("send-keys q"));
     expect_restored("closed\n1");
     end();
     begin("setup", 80, 24, "ASAN_OPTIONS=handle_segv=0:handle_abort=0 TERM=xterm-256color");
-    expect_text("billions");
+    expect_text("read off a kitchen scale");
     free(tmux("send-keys S"));
     expect_restored("\n1");
     end();
     begin("setup", 80, 24, "ASAN_OPTIONS=handle_segv=0:handle_abort=0 TERM=xterm-256color");
-    expect_text("billions");
+    expect_text("read off a kitchen scale");
     free(tmux("send-keys A"));
     expect_restored("\n1");
     end();
