@@ -81,6 +81,11 @@ struct session {
     char        label[128];
     int         losses;                 /* labs that this step ended */
     json_t     *overlay;                /* blocks over the body: source, hints, a dive; NULL: none */
+    int         source;                 /* which of the outcome's functions c shows next */
+
+    int               reset_at;         /* the step that was reset last, while that can be undone, else -1 */
+    struct step_state reset_state;      /* what it was before */
+    char              reset_uuid[64];   /* of the reset's event */
 };
 
 /* The step on screen and its durable state. At PHASE_FINISHED these are the last step's. */
@@ -88,5 +93,76 @@ const struct step *session_here(const struct session *);
 struct step_state *session_state_here(const struct session *);
 /* What an empty input line still means text for: an explanation being written. */
 bool session_writing(const struct session *);
+/* Goes on to the next step, or to the end of the lesson. */
+unsigned session_advance(struct session *, struct outbox *);
+
+/* --- session_record.c: durable state ------------------------------------------------------------------------------ */
+
+/* Puts `value` (its reference) into a slot and drops what was there. */
+void session_set(json_t **slot, json_t *value);
+/* Empties one step's state but for its attempt. */
+void session_forget(struct step_state *);
+/* The one place where a stored record changes a session: used after the store's answer and by restore. */
+void session_apply(struct session *, const json_t *record, int64_t utc);
+/* Hands one record to the store; takes `payload`. Returns its id, 0 when too many are under way. */
+long session_post(struct session *, struct outbox *, const char *kind, json_t *payload);
+
+/* --- session_answer.c: making a guess ----------------------------------------------------------------------------- */
+
+/* The options of the step on screen in the learner's own order; how many; their ids as shown, a new reference. */
+void    session_shuffle(struct session *);
+int     session_option_count(const struct session *);
+json_t *session_order(const struct session *);
+/* Reads the guess that stands on screen into s->guess; false with the reason in s->echo. */
+bool session_read_guess(struct session *);
+/* Sets the focused cell from a digit or a choice's text and goes on to the next; how many are empty; texts of all. */
+bool    session_set_cell(struct session *, const char *text);
+int     session_empty_cells(const struct session *);
+json_t *session_cells(const struct session *, int *right, int *all);
+/* Arrow keys and the space bar (0: the key is none of these); printable and editing keys; whether a key starts
+ * a text. */
+unsigned session_answer_key(struct session *, uint32_t key);
+unsigned session_type_key(struct session *, uint32_t key);
+bool     session_starts_text(const struct session *, uint32_t key);
+/* Says in s->echo how the line is understood. */
+void session_echo(struct session *);
+
+/* --- session_commit.c: the store ---------------------------------------------------------------------------------- */
+
+/* Commits of a prediction, of cells or words, of a card's grade: PHASE_SAVING until the store answers. */
+unsigned session_commit_prediction(struct session *, struct outbox *);
+unsigned session_commit_answer(struct session *, struct outbox *);
+unsigned session_grade(struct session *, struct outbox *, bool good);
+/* The commit is durable, or the learner goes on without: what comes next. */
+unsigned session_committed(struct session *, struct outbox *);
+/* Shows a prediction's outcome and posts its result. */
+unsigned session_reveal(struct session *, struct outbox *, const json_t *outcome);
+/* Posts that the step was skipped, and why. */
+unsigned session_skip(struct session *, struct outbox *, const char *why);
+/* The store's answers. */
+unsigned session_stored(struct session *, const struct event *, struct outbox *);
+unsigned session_not_stored(struct session *, const struct event *);
+
+/* --- session_lab.c: the lab --------------------------------------------------------------------------------------- */
+
+/* A step's seed at an attempt: 16 hex digits. */
+void session_seed(const struct session *, int attempt, char hex[17]);
+/* Asks for the outcome at the knobs and seed of now. */
+unsigned session_request_outcome(struct session *, struct outbox *);
+/* What a step asks by itself: its live facts before the guess, or an explore step's outcome. */
+unsigned session_ask_lab(struct session *, struct outbox *);
+/* The request came to nothing. */
+unsigned session_failed(struct session *, const char *why);
+/* The lab's messages; the lab is gone. */
+unsigned session_from_lab(struct session *, const struct event *, struct outbox *);
+unsigned session_lab_lost(struct session *, const struct event *, struct outbox *);
+
+/* --- session_knobs.c ---------------------------------------------------------------------------------------------- */
+
+/* The step's knobs; whether they can be turned now; one turn of the focused one; "NAME=VALUE". */
+const json_t *session_knobs(const struct session *);
+bool          session_knobs_open(const struct session *);
+unsigned      session_turn(struct session *, struct outbox *, int direction);
+unsigned      session_set_knob(struct session *, struct outbox *, const char *text);
 
 #endif

@@ -66,12 +66,48 @@ static json_t *mark(double at, const char *label, const char *role)
     return json_pack("{s:f, s:s, s:s}", "at", at, "label", label, "role", role);
 }
 
+static json_t *guess_mark(const struct step *step, double value)
+{
+    char label[96], number[64];
+    snprintf(label, sizeof label, "you %s",
+             view_format_unit(value, view_text(step->rule, "unit", ""), number, sizeof number));
+    return mark(value, label, "guess");
+}
+
+/* The first block of the outcome, where it is a number line that marks the outcome itself: the guess joins it, so that
+ * no second axis says the same. Else NULL. */
+static const json_t *own_axis(const struct session *s)
+{
+    const json_t *first = json_array_get(json_object_get(s->shown, "blocks"), 0);
+    const json_t *marks = json_object_get(first, "marks");
+    bool number = session_here(s)->answer == ANSWER_NUMBER || session_here(s)->answer == ANSWER_PLACE;
+    if (!number || view_kind_of(first) != VIEW_GRID)
+        return NULL;
+    for (size_t i = 0; i < json_array_size(marks); i++)
+        if (strcmp(view_text(json_array_get(marks, i), "role", ""), "outcome") == 0)
+            return first;
+    return NULL;
+}
+
+static void add_own_axis(const struct session *s, json_t *body, const json_t *axis, const json_t *guess)
+{
+    json_t *grid = json_deep_copy(axis);
+    double value = json_is_number(guess) ? json_number_value(guess) : NAN;
+    if (value >= view_number(grid, "from", 0) && value <= view_number(grid, "to", 0))
+        json_array_insert_new(json_object_get(grid, "marks"), 0, guess_mark(session_here(s), value));
+    add(body, grid);
+}
+
 static void add_axis(const struct session *s, json_t *body, const json_t *guess, const json_t *answer)
 {
     const struct step *step = session_here(s);
     const char *unit = view_text(step->rule, "unit", "");
     double outcome = view_as_number(answer), value = json_is_number(guess) ? json_number_value(guess) : NAN, from, to;
     char label[96], number[64];
+    if (own_axis(s)) {
+        add_own_axis(s, body, own_axis(s), guess);
+        return;
+    }
     if (!isfinite(outcome)) {
         snprintf(label, sizeof label, "The outcome is %s.", view_format(outcome, number, sizeof number));
         add(body, prose(label));
@@ -79,10 +115,8 @@ static void add_axis(const struct session *s, json_t *body, const json_t *guess,
     }
     axis_around(step, value, outcome, &from, &to);
     json_t *marks = json_array();
-    if (isfinite(value)) {
-        snprintf(label, sizeof label, "you %s", view_format_unit(value, unit, number, sizeof number));
-        add(marks, mark(value, label, "guess"));
-    }
+    if (isfinite(value))
+        add(marks, guess_mark(step, value));
     bool cited = json_object_get(step->json, "source") != NULL;
     snprintf(label, sizeof label, "%s %s", cited ? "cited" : "computed",
              view_format_unit(outcome, unit, number, sizeof number));
@@ -252,7 +286,9 @@ static void add_revealed(const struct session *s, json_t *body)
     default:
         break;
     }
-    add_all(body, json_object_get(s->shown, "blocks"));
+    const json_t *blocks = json_object_get(s->shown, "blocks");
+    for (size_t i = own_axis(s) ? 1 : 0; i < json_array_size(blocks); i++)
+        json_array_append(body, json_array_get(blocks, i));
     if (step->kind == STEP_PREDICT || step->kind == STEP_FILL)
         add_takeaway(s, body);
 }
@@ -394,6 +430,21 @@ static void dock_knobs(const struct session *s, json_t *dock)
         json_decref(list);
 }
 
+/* "Your guess: 4 times, 95 % sure.": the guess stays in sight while its outcome is computed. */
+static void add_commitment(const struct session *s, json_t *dock)
+{
+    const json_t *guess = guess_of(s), *sure = json_object_get(guess, "confidence");
+    char text[512];
+    if (session_here(s)->kind != STEP_PREDICT || json_is_null(json_object_get(guess, "value")))
+        return;
+    if (json_is_integer(sure))
+        snprintf(text, sizeof text, "Your guess: %.300s, %d %% sure.", view_text(guess, "text", ""),
+                 (int)json_integer_value(sure));
+    else
+        snprintf(text, sizeof text, "Your guess: %.300s, no more than that.", view_text(guess, "text", ""));
+    add(dock, prose(text));
+}
+
 static json_t *dock(const struct session *s)
 {
     json_t *list = json_array();
@@ -410,6 +461,7 @@ static json_t *dock(const struct session *s)
         add(list, json_pack("{s:s, s:s}", "view", "working", "label", "saving"));
         break;
     case PHASE_COMMITTED:
+        add_commitment(s, list);
         if (s->request_id)
             add(list, json_pack("{s:s, s:s, s:f}", "view", "working", "label", s->label, "fraction", s->fraction));
         else if (session_state_here(s)->skipped)

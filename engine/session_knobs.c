@@ -1,0 +1,103 @@
+/* session_knobs.c: knobs after the reveal. See session.h.
+ * One request runs; while it runs only the newest setting waits. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/session_state.h"
+#include "engine/view.h"
+
+const json_t *session_knobs(const struct session *s)
+{
+    return json_object_get(session_here(s)->json, "knobs");
+}
+
+bool session_knobs_open(const struct session *s)
+{
+    return s->phase == PHASE_REVEALED && json_array_size(session_knobs(s)) > 0;
+}
+
+/* The value after one turn: the next choice, a linear step, or a tenth of a decade rounded to two digits. */
+static json_t *turned(const json_t *knob, const json_t *value, int direction)
+{
+    const json_t *choices = json_object_get(knob, "choices");
+    if (choices) {
+        size_t n = json_array_size(choices), at = 0;
+        for (size_t i = 0; i < n; i++)
+            if (json_equal(json_array_get(choices, i), value))
+                at = i;
+        at = direction > 0 ? (at + 1 < n ? at + 1 : at) : (at > 0 ? at - 1 : at);
+        return json_incref(json_array_get(choices, at));
+    }
+    if (json_is_boolean(value))
+        return json_boolean(direction > 0);
+    double v = view_as_number(value), from = view_number(knob, "from", 0), to = view_number(knob, "to", 1);
+    if (strcmp(view_text(knob, "scale", "linear"), "log") == 0 && v > 0) {
+        double next = v * pow(10, direction * 0.1), unit = pow(10, floor(log10(next)) - 1);
+        v = rint(next / unit) * unit;
+    } else
+        v += direction * view_number(knob, "step", (to - from) / 20);
+    return json_real(fmin(fmax(v, from), to));
+}
+
+static unsigned knob_changed(struct session *s, struct outbox *out)
+{
+    s->explored = true;
+    if (!s->request_id)
+        return session_request_outcome(s, out);
+    s->stale = true;
+    return FX_DRAW;
+}
+
+unsigned session_turn(struct session *s, struct outbox *out, int direction)
+{
+    const json_t *knob = json_array_get(session_knobs(s), (size_t)s->knob);
+    const char *id = view_text(knob, "id", "");
+    const json_t *old = json_object_get(s->knobs, id);
+    json_t *value = turned(knob, old, direction);
+    bool same = json_equal(value, (json_t *)(uintptr_t)old);
+    /* The old request may still hold the map it was sent with. */
+    session_set(&s->knobs, json_copy(s->knobs));
+    json_object_set_new(s->knobs, id, value);
+    return same ? 0 : knob_changed(s, out);
+}
+
+/* "times=60": sets a knob by name. */
+unsigned session_set_knob(struct session *s, struct outbox *out, const char *text)
+{
+    char name[65] = "";
+    const char *equals = text ? strchr(text, '=') : NULL;
+    const json_t *knob = NULL;
+    char *end;
+    if (!session_knobs_open(s) || !equals || equals - text > 64) {
+        snprintf(s->message, sizeof s->message, session_knobs_open(s) ? "write NAME=VALUE" : "no knobs here");
+        return FX_DRAW | FX_BELL;
+    }
+    snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
+    for (size_t i = 0; i < json_array_size(session_knobs(s)); i++)
+        if (strcmp(view_text(json_array_get(session_knobs(s), i), "id", ""), name) == 0)
+            knob = json_array_get(session_knobs(s), i);
+    if (!knob) {
+        snprintf(s->message, sizeof s->message, "no knob '%s' here", name);
+        return FX_DRAW | FX_BELL;
+    }
+    const json_t *choices = json_object_get(knob, "choices");
+    json_t *value = NULL;
+    for (size_t i = 0; i < json_array_size(choices); i++)
+        if (strcmp(json_string_value(json_array_get(choices, i)), equals + 1) == 0)
+            value = json_incref(json_array_get(choices, i));
+    double number = strtod(equals + 1, &end);
+    if (json_is_boolean(json_object_get(knob, "value")))
+        value = json_boolean(strcmp(equals + 1, "true") == 0 || strcmp(equals + 1, "on") == 0);
+    else if (!choices && end != equals + 1 && *end == '\0' && number >= view_number(knob, "from", -HUGE_VAL)
+        && number <= view_number(knob, "to", HUGE_VAL))
+        value = json_real(number);
+    if (!value) {
+        snprintf(s->message, sizeof s->message, "knob '%s' cannot be '%.40s'", name, equals + 1);
+        return FX_DRAW | FX_BELL;
+    }
+    session_set(&s->knobs, json_copy(s->knobs));
+    json_object_set_new(s->knobs, name, value);
+    return knob_changed(s, out);
+}
