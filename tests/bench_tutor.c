@@ -128,9 +128,9 @@ static void bench_start(const char *what, char *const argv[], const char *until,
     report(what, samples, n, "ms", goal);
 }
 
-/* Moves the mark of the flagship's first prediction to and fro. */
-static void bench_keys(const char *saffron, const char *db, const char *lesson, const char *prepare, const char *what,
-                       int presses)
+/* Presses two keys in turn; `prepare` brings the screen there. */
+static void bench_keys(const char *saffron, const char *db, const char *lesson, const char *prepare,
+                       const char *const pair[2], const char *what, int presses)
 {
     double samples[MOST_SAMPLES];
     int n = 0;
@@ -139,9 +139,9 @@ static void bench_keys(const char *saffron, const char *db, const char *lesson, 
     struct terminal t = start(argv);
     settle(&t, now_ms(), 300, NULL);
     if (*prepare)
-        press(&t, prepare, 300);
+        press(&t, prepare, 20);
     for (int i = 0; i < presses; i++) {
-        struct burst b = press(&t, i % 2 ? "\033OD" : "\033OC", 15);
+        struct burst b = press(&t, pair[i % 2], 15);
         if (b.ms >= 0)
             samples[n++] = b.ms;
     }
@@ -188,7 +188,10 @@ int main(int argc, char **argv)
     bench_start("start to the first prediction", lesson, "quit", runs, "40 at most, goal 20");
     bench_start("start to the course map", map, "quit", runs, "40 at most, goal 20");
     bench_start("tig, for comparison", tig, NULL, runs, "");
-    bench_keys(saffron, db, "quantization", "", "key to last byte: moving the mark", 300);
+    static const char *const arrows[2] = { "\033OC", "\033OD" }, *const help[2] = { "?", "?" };
+    bench_keys(saffron, db, "quantization", "", arrows, "key to last byte: moving the mark", 300);
+    /* "4 times, 50 % sure" starts a second of timed products; help opens and closes meanwhile. */
+    bench_keys(saffron, db, "quantization:int4-speed", "4\r2", help, "key to last byte: help while a kernel runs", 40);
     bench_heat(saffron, db, 40);
     char command[96];
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
