@@ -19,7 +19,7 @@ enum {
     FORMATS_MOST = 8,
     ROUNDS_MOST  = 31,
     ROUNDS_LEAST = 3,
-    GEMV_COLS    = 8192,
+    GEMV_COLS    = 4096,  /* x, 16 KiB in FP32, stays in the first cache, so that only the weights are waited for */
     GEMV_SEED    = 1,     /* what is in the matrix does not matter to its time */
     BATCH_MOST   = 256,
 };
