@@ -18,7 +18,7 @@ static void store_code(const struct encode_run *run, size_t i, uint32_t code)
 void encode__scalar(struct encode_run *run)
 {
     struct cast cast = run->cast;
-    float inverse = 1 / run->scale;
+    float inverse = run->inverse;
     for (size_t i = 0; i < run->n; i++) {
         if (cast.rounding == ROUND_STOCHASTIC)
             cast.random = random_bits(run->seed, STREAM_VALUES, run->index + i) >> 8;
@@ -30,6 +30,25 @@ void encode__scalar(struct encode_run *run)
         run->zeros += value == 0;
         run->nonfinite += !isfinite(run->x[i]);
         run->clipped += format_clips(run->format, y, cast);
+    }
+}
+
+void encode_affine(struct encode_run *run)
+{
+    struct cast cast = run->cast;
+    float top = (float)((1 << run->format->bits) - 1);
+    for (size_t i = 0; i < run->n; i++) {
+        if (cast.rounding == ROUND_STOCHASTIC)
+            cast.random = random_bits(run->seed, STREAM_VALUES, run->index + i) >> 8;
+        float y = (run->x[i] - run->offset) * run->inverse;
+        float number = format_integer(y, cast) + (float)run->zero;
+        float code = number < 0 ? 0 : number > top ? top : number;
+        float value = (code - (float)run->zero) * run->scale + run->offset;
+        store_code(run, i, (uint32_t)code);
+        run->values[i] = value;
+        run->zeros += value == 0;
+        run->nonfinite += !isfinite(run->x[i]);
+        run->clipped += number != code;
     }
 }
 

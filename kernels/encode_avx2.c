@@ -119,7 +119,7 @@ static ALWAYS_INLINE void encode_whole(struct encode_run *run, size_t first, siz
                                        const int wide)
 {
     struct lanes l = {.f = run->format, .scale = _mm256_set1_ps(run->scale),
-                      .inverse = _mm256_set1_ps(1 / run->scale)};
+                      .inverse = _mm256_set1_ps(run->inverse)};
     l.zeros = l.nonfinite = l.clipped = _mm256_setzero_si256();
     for (size_t i = first; i < last; i += 8)
         encode8(&l, run, i, integer, wide);

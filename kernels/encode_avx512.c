@@ -99,7 +99,7 @@ static ALWAYS_INLINE void encode16(struct lanes *l, const struct encode_run *run
 static ALWAYS_INLINE void encode_whole(struct encode_run *run, size_t n, const int integer, const int wide)
 {
     struct lanes l = {.f = run->format, .scale = _mm512_set1_ps(run->scale),
-                      .inverse = _mm512_set1_ps(1 / run->scale)};
+                      .inverse = _mm512_set1_ps(run->inverse)};
     for (size_t i = 0; i < n; i += 16)
         encode16(&l, run, i, integer, wide);
     run->zeros += l.zeros;

@@ -28,12 +28,15 @@ struct cast {
 
 enum format_kind {
     FORMAT_FLOAT,       /* sign, exponent, mantissa */
-    FORMAT_INTEGER,     /* two's complement, used symmetrically: the lowest code is left out */
+    FORMAT_INTEGER,     /* code_min to code_max in steps of `smallest` */
+    FORMAT_POWER,       /* an exponent alone: powers of two, no zero, no sign */
+    FORMAT_LEVELS,      /* a table of values, ascending by code */
 };
 
 enum format_specials {
     SPECIALS_IEEE,      /* top exponent: infinity and NaNs */
     SPECIALS_NAN,       /* all ones: NaN; no infinity (the OCP "FN" formats) */
+    SPECIALS_FNUZ,      /* the code of -0 is the NaN; no infinity, one zero */
     SPECIALS_NONE,      /* neither: always saturates, NaN encodes to 0 */
 };
 
@@ -50,17 +53,21 @@ struct format {
     uint8_t              lane[3];   /* bits of sign, exponent, mantissa, from the left */
     int16_t              bias;      /* exponent bias (floats) */
     int16_t              emax;      /* exponent of the largest value: 8 for 448 */
-    int32_t              code_min;  /* integers: the lowest code used, -127 */
+    int32_t              code_min;  /* integers: the lowest number used, -127 */
     int32_t              code_max;  /* integers: the highest; floats: the bits of the largest value */
     uint32_t             nan;       /* what NaN encodes to */
     float                largest;   /* largest finite value; a scale maps the largest |x| here */
-    float                normal;    /* smallest normal value; integers: 1 */
+    float                normal;    /* smallest normal value; integers: one step */
     float                smallest;  /* smallest value above 0 */
     float                bound;     /* worst |y - decode(encode(y))| within range, in units of the scale */
-    float                relative;  /* worst relative error of a normal value; integers: 0 (it has no bound) */
-    const char          *scale;     /* the scale that design.md gives it by default: "none" or "tensor" */
-    encode_fn           *encode;    /* the reference pair: the definition of the format */
-    decode_fn           *decode;
+    float                relative;  /* worst relative error of a normal value; 0 where it has no bound */
+    const float         *levels;    /* FORMAT_LEVELS: [2^bits] */
+    const char          *scale;     /* its scale unless the recipe says otherwise; block formats allow no other */
+    uint16_t             block;     /* block formats: values that share a stored scale; else 0 */
+    uint16_t             block_bytes;       /* storage of such a block, its scale included */
+    const char          *function;  /* name of the encoder, to show its source */
+    encode_fn           *encode;    /* the reference pair: the definition of the format, or of a block's elements; */
+    decode_fn           *decode;    /* the block's scale is defined by the row of its kind in scale.c */
 };
 
 /* The table: row i of format_count() rows, in reading order. NULL past the end. */
@@ -93,6 +100,12 @@ static inline float format_round(const struct format *f, float y, struct cast ho
 
 /* True if y, rounded as if the range had no end, exceeds the largest value. Infinities do, NaN does not. */
 bool format_clips(const struct format *f, float y, struct cast how);
+
+/* y rounded to an integer as if the range had no end; NaN gives 0, infinities stay. */
+float format_integer(float y, struct cast how);
+
+/* The code of y in a table of `count` ascending values: how many midpoints, each an FP32 number, lie below y. */
+uint32_t format_level(const float *levels, uint32_t count, float y);
 
 /* The distance between the two neighbors that enclose y: format_step(e4m3, 237.4) is 16.
  * On a value it is the gap away from zero; at and beyond the largest value, the last gap. NaN gives NaN. */

@@ -32,13 +32,15 @@ struct encode_run {
     size_t       index;             /* of x[0] in the whole tensor */
     const float *x;                 /* [n] */
     size_t       n;
-    float        scale;
+    float        scale, inverse;    /* inverse: what x is multiplied by, 1 / scale as a rule */
+    float        offset;            /* encode_affine: subtracted from x before, added to the value after */
+    int32_t      zero;              /* encode_affine: the code of 0 */
     void        *codes;             /* [n] of format_code_bytes */
     float       *values;            /* [n] decoded */
     size_t       zeros, nonfinite, clipped;
 };
 
-/* Encodes x * (1 / scale) and decodes again. Rows above scalar take nearest rounding that saturates, no other. */
+/* Encodes x * inverse and decodes again, times scale. Rows above scalar round to nearest and saturate, no other. */
 typedef void encode_run_fn(struct encode_run *run);
 
 struct kernel {

@@ -41,7 +41,8 @@ static void *allocate(size_t bytes)
 static bool matrix_layout(struct matrix *m, const struct format *format, size_t rows, size_t cols)
 {
     *m = (struct matrix){.format = format, .rows = rows, .cols = cols};
-    if (cols > MATRIX_COLS_MAX)
+    bool whole = format->bits == 4 || format->bits == 8 || format->bits == 16 || format->bits == 32;
+    if (cols > MATRIX_COLS_MAX || !whole || format->block)
         return false;
     m->padded = round_up(cols, MATRIX_PAD);
     m->stride = m->padded * format->bits / 8;
@@ -157,9 +158,11 @@ static bool scales_fit(const struct quant *q)
 {
     enum scale_kind kind = q->recipe.scale.kind;
     unsigned bits = q->recipe.format->bits;
+    if (q->recipe.zero != ZERO_NONE)
+        return false;
     if (bits == 4)
         return kind == SCALE_GROUP && q->recipe.scale.size == MATRIX_GROUP;
-    return bits == 8 ? kind != SCALE_GROUP : kind == SCALE_NONE;
+    return bits == 8 ? kind < SCALE_GROUP : kind == SCALE_NONE;
 }
 
 enum kernel_status matrix_from_quant(struct matrix *m, const struct quant *q)
@@ -181,7 +184,7 @@ enum kernel_status matrix_from_quant(struct matrix *m, const struct quant *q)
 static struct scale packed_scale(const struct format *format)
 {
     if (format->bits == 4)
-        return (struct scale){SCALE_GROUP, MATRIX_GROUP};
+        return (struct scale){.kind = SCALE_GROUP, .size = MATRIX_GROUP};
     return (struct scale){.kind = format->bits == 8 ? SCALE_CHANNEL : SCALE_NONE};
 }
 

@@ -10,6 +10,7 @@ enum kernel_status {
     KERNEL_OK,
     KERNEL_CANCELED,        /* the caller's tick answered false; outputs are not to be used */
     KERNEL_NO_MEMORY,
+    KERNEL_BAD_RECIPE,      /* choices of the recipe that do not go together; recipe_check says which */
     KERNEL_BAD_SHAPE,       /* sizes that do not match, or too large for the result to be exact */
     KERNEL_NO_KERNEL,       /* no row of the kernel table does this with the allowed instruction set */
 };

@@ -10,6 +10,10 @@ gemv_fn gemv_fp32__scalar, gemv_fp16__scalar, gemv_e4m3__scalar, gemv_int8__scal
 gemv_fn gemv_fp32_naive, gemv_int4_naive;
 encode_run_fn encode__scalar;
 
+/* The same for integers with a zero-point or a stored minimum: code = round((x - offset) * inverse) + zero, clamped
+ * to 0 ... 2^bits - 1. NaN counts as round() = 0. */
+void encode_affine(struct encode_run *run);
+
 /* What a wider variant leaves over: elements first..n of the run, by the reference. */
 void encode_rest(struct encode_run *run, size_t first);
 

@@ -1,6 +1,6 @@
 /* test_format.c: every row of the format table against an independent reading of its lanes.
- * The reference here searches the sorted list of values for the nearest, ties to the even code; it shares no
- * arithmetic with format.c. Inputs: all FP16 and BF16 values, every tie, both neighbors of every boundary. */
+ * oracle.h works out every boundary in FP64 and shares no arithmetic with format.c. Inputs: all FP16 and BF16
+ * values, every value, tie and boundary with both neighbors, every kind of NaN. `make exhaustive` tries all floats. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,9 +13,12 @@
 #include <cmocka.h>
 
 #include "kernels/format.h"
+#include "kernels/recipe.h"
+#include "tests/oracle.h"
 
 static const struct cast nearest = {ROUND_NEAREST, OVERFLOW_SATURATE, 0};
 static const struct cast native = {ROUND_NEAREST, OVERFLOW_NATIVE, 0};
+static const struct cast zero_native = {ROUND_ZERO, OVERFLOW_NATIVE, 0};
 static const struct cast toward_zero = {ROUND_ZERO, OVERFLOW_SATURATE, 0};
 
 static const struct format *format(const char *name)
@@ -39,133 +42,62 @@ static uint32_t bits_of(float x)
     return bits;
 }
 
-/* ---- The independent reference --------------------------------------------------------------------- */
+/* ---- Against the oracle ---------------------------------------------------------------------------- */
 
-/* Non-negative values by code, 0..largest, then the value that would come next if the range had no end. */
-struct grid {
-    double *value;
-    uint32_t count;         /* finite ones */
-};
-
-static double lane_value(int exponent_bits, int mantissa_bits, uint32_t code)
+/* 1 if the format disagrees on y. */
+static size_t wrong(const struct format *f, const struct oracle *o, float y, struct cast how)
 {
-    if (exponent_bits == 0)
-        return code;
-    int bias = exponent_bits == 2 ? 1 : (1 << (exponent_bits - 1)) - 1;
-    uint32_t exponent = code >> mantissa_bits, mantissa = code & ((1u << mantissa_bits) - 1);
-    double fraction = (double)mantissa / (double)(1u << mantissa_bits);
-    return exponent ? ldexp(1 + fraction, (int)exponent - bias) : ldexp(fraction, 1 - bias);
+    bool clips;
+    uint32_t code = oracle_encode(o, y, how, &clips);
+    return format_encode(f, y, how) != code || format_clips(f, y, how) != clips;
 }
 
-static struct grid grid_of(const struct format *f)
+static size_t wrong_near(const struct format *f, const struct oracle *o, float y, struct cast how)
 {
-    static const struct { const char *name; int exponent, mantissa; double largest; } facts[] = {
-        {"fp16", 5, 10, 65504}, {"bf16", 8, 7, 0x1.fep127}, {"e4m3", 4, 3, 448}, {"e5m2", 5, 2, 57344},
-        {"int8", 0, 7, 127}, {"int4", 0, 3, 7}, {"e2m1", 2, 1, 6},
-    };
-    struct grid g = {malloc(((size_t)1 << 16) * sizeof(double)), 0};
-    assert_non_null(g.value);
-    for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
-        if (strcmp(facts[i].name, f->name) != 0)
-            continue;
-        while (g.count == 0 || g.value[g.count - 1] < facts[i].largest) {
-            g.value[g.count] = lane_value(facts[i].exponent, facts[i].mantissa, g.count);
-            g.count++;
-        }
-        g.value[g.count] = lane_value(facts[i].exponent, facts[i].mantissa, g.count);
-        return g;
-    }
-    fail_msg("test_format.c knows no lanes of '%s': add them", f->name);
-    return g;
+    return wrong(f, o, y, how) + wrong(f, o, nextafterf(y, INFINITY), how) + wrong(f, o, nextafterf(y, -INFINITY), how);
 }
 
-/* The code of |y| with nearest even; g.count means: beyond the largest. */
-static uint32_t search(const struct grid *g, double y)
-{
-    uint32_t low = 0, high = g->count;
-    if (y >= g->value[high])
-        return high;
-    while (high - low > 1) {
-        uint32_t middle = (low + high) / 2;
-        if (g->value[middle] <= y)
-            low = middle;
-        else
-            high = middle;
-    }
-    double below = y - g->value[low], above = g->value[high] - y;
-    return below < above || (below == above && low % 2 == 0) ? low : high;
-}
-
-static bool is_integer(const struct format *f)
-{
-    return f->lane[1] == 0;
-}
-
-/* What code y must get. */
-static uint32_t expected_code(const struct format *f, const struct grid *g, float y, struct cast how)
-{
-    uint32_t code = isinf(y) ? g->count : search(g, fabs((double)y));
-    if (how.rounding == ROUND_ZERO) {
-        code = g->count - 1;
-        while (code > 0 && g->value[code] > fabs((double)y))
-            code--;
-    }
-    bool has_specials = strcmp(f->name, "e2m1") != 0 && !is_integer(f);
-    if (code == g->count) {
-        if (how.overflow == OVERFLOW_SATURATE || !has_specials)
-            code = g->count - 1;
-        else if (strcmp(f->name, "e4m3") == 0)
-            return 0x7f;
-    }
-    uint32_t mask = (1u << f->bits) - 1;
-    if (is_integer(f))
-        return (signbit(y) ? 0u - code : code) & mask;
-    return code | (signbit(y) ? 1u << (f->bits - 1) : 0);
-}
-
-/* Checks one input; 1 if the format disagrees. */
-static int wrong(const struct format *f, const struct grid *g, float y, struct cast how)
-{
-    if (isnan(y))
-        return 0;
-    bool clips = isinf(y) || search(g, fabs((double)y)) == g->count;
-    return format_encode(f, y, how) != expected_code(f, g, y, how) ||
-           (how.rounding == ROUND_NEAREST && format_clips(f, y, how) != clips);
-}
-
-static size_t count_wrong_16(const struct format *f, const struct grid *g, struct cast how)
+/* Every value, every tie, every boundary, and the floats on both sides of each, with both signs. */
+static size_t count_wrong_boundaries(const struct format *f, const struct oracle *o, struct cast how)
 {
     size_t count = 0;
-    for (uint32_t i = 0; i < 1u << 16; i++) {
-        count += (size_t)wrong(f, g, of_bits(i << 16), how);
-        count += (size_t)wrong(f, g, format_decode(format("fp16"), i), how);
+    for (int k = 0; k < 2; k++) {
+        const struct side *s = &o->side[k];
+        for (uint32_t i = 0; i < s->n; i++) {
+            float sign = k ? -1 : 1, middle = (float)((s->value[i] + s->value[i + 1]) / 2);
+            count += wrong_near(f, o, sign * (float)s->value[i], how) + wrong_near(f, o, sign * s->leaves[i], how) +
+                     wrong_near(f, o, sign * middle, how);
+        }
     }
     return count;
 }
 
-/* Every value, every tie and the floats on both sides of each, with both signs. */
-static size_t count_wrong_boundaries(const struct format *f, const struct grid *g, struct cast how)
+/* All FP16 and BF16 values, FP32 subnormals, both zeros, infinities, and every kind of NaN. */
+static size_t count_wrong_inputs(const struct format *f, const struct oracle *o, struct cast how)
 {
+    static const uint32_t more[] = {0, 1, 2, 0x7fffff, 0x800000, 0x7f7fffff, 0x7f800000, 0x7f800001, 0x7fbfffff,
+                                    0x7fc00000, 0x7fe09000, 0x7fffffff};
     size_t count = 0;
-    for (uint32_t i = 0; i < g->count; i++) {
-        const float at[2] = {(float)g->value[i], (float)((g->value[i] + g->value[i + 1]) / 2)};
-        for (int k = 0; k < 2; k++) {
-            const float near[3] = {at[k], nextafterf(at[k], INFINITY), nextafterf(at[k], -INFINITY)};
-            for (int j = 0; j < 3; j++)
-                count += (size_t)(wrong(f, g, near[j], how) + wrong(f, g, -near[j], how));
-        }
-    }
+    for (uint32_t i = 0; i < 1u << 16; i++)
+        count += wrong(f, o, of_bits(i << 16), how) + wrong(f, o, format_decode(format("fp16"), i), how);
+    for (size_t i = 0; i < sizeof more / sizeof more[0]; i++)
+        count += wrong(f, o, of_bits(more[i]), how) + wrong(f, o, of_bits(more[i] | 0x80000000u), how);
     return count;
 }
 
 static size_t count_wrong(const struct format *f, struct cast how)
 {
-    struct grid g = grid_of(f);
-    size_t count = count_wrong_boundaries(f, &g, how);
-    if (how.rounding == ROUND_NEAREST)
-        count += count_wrong_16(f, &g, how);
-    free(g.value);
+    struct oracle o;
+    if (!oracle_open(&o, f->name))
+        fail_msg("tests/oracle.h knows no layout of '%s': add it", f->name);
+    size_t count = count_wrong_boundaries(f, &o, how) + count_wrong_inputs(f, &o, how);
+    oracle_close(&o);
     return count;
+}
+
+static bool is_integer(const struct format *f)
+{
+    return f->kind == FORMAT_INTEGER;
 }
 
 /* ---- Tests ----------------------------------------------------------------------------------------- */
@@ -179,7 +111,7 @@ static void every_input_is_rounded_as_the_search_says(void **state)
             continue;
         if (count_wrong(f, nearest) || count_wrong(f, native))
             fail_msg("%s rounds some input wrongly", f->name);
-        if (f->bits <= 8 && count_wrong(f, toward_zero))
+        if (count_wrong(f, toward_zero) || count_wrong(f, zero_native))
             fail_msg("%s rounds some input wrongly toward zero", f->name);
     }
 }
@@ -201,23 +133,30 @@ static void a_planted_fault_is_found(void **state)
     assert_true(count_wrong(&broken, nearest) > 0);
 }
 
+/* Codes of values decode to them, other codes to NaN or infinity; a value's own code comes back. */
 static void every_code_comes_back(void **state)
 {
     (void)state;
     for (size_t i = 0; i < format_count(); i++) {
         const struct format *f = format_at(i);
-        if (f->bits > 16)
+        struct oracle o;
+        uint32_t finite = 0, used = 0;
+        if (f->bits > 16 || !oracle_open(&o, f->name))
             continue;
-        struct grid g = grid_of(f);
+        for (int k = 0; k < 2; k++)
+            for (uint32_t c = 0; c < o.side[k].n && !(k && f->kind == FORMAT_POWER); c++) {
+                float value = (float)o.side[k].value[c] * (k ? -1.0f : 1.0f);
+                assert_true(format_decode(f, o.side[k].code[c]) == value);
+                assert_int_equal(format_encode(f, value, native), o.side[k].code[c]);
+                used += k == 0 || o.side[k].code[c] != o.side[0].code[0] || c > 0;
+            }
         for (uint32_t code = 0; code < 1u << f->bits; code++) {
-            float value = format_decode(f, code);
-            uint32_t lowest_unused = is_integer(f) ? 1u << (f->bits - 1) : UINT32_MAX;
-            if (isfinite(value) && code != lowest_unused)
-                assert_int_equal(format_encode(f, value, native), code);
+            finite += isfinite(format_decode(f, code)) ? 1 : 0;
+            assert_int_equal(bits_of(format_decode(f, code)), bits_of(format_decode(f, code | 0x7fu << f->bits)));
         }
-        for (uint32_t code = 0; code < g.count; code++)
-            assert_true((double)format_decode(f, code) == g.value[code]);
-        free(g.value);
+        bool lowest_unused = is_integer(f) && f->code_min == -f->code_max;
+        assert_int_equal(finite, used + lowest_unused);
+        oracle_close(&o);
     }
 }
 
@@ -246,7 +185,13 @@ static void specials_follow_the_policy(void **state)
         {"e2m1", INFINITY, 7, 7},             {"e2m1", -100, 15, 15},           {"e2m1", -0.25f, 8, 8},
         {"int8", -INFINITY, 0x81, 0x81},      {"int8", 127.5f, 127, 127},       {"int4", -8, 9, 9},
         {"int8", -0.3f, 0, 0},                {"e4m3", -0.0f, 0x80, 0x80},      {"e4m3", -1e-30f, 0x80, 0x80},
-        {"bf16", 0x1p-127f, 0x40, 0x40},
+        {"bf16", 0x1p-127f, 0x40, 0x40},      {"e4m3fnuz", 247.99f, 0x7f, 0x7f}, {"e4m3fnuz", 248, 0x7f, 0x80},
+        {"e4m3fnuz", -0.0f, 0, 0},            {"e4m3fnuz", -1e-9f, 0, 0},     {"e4m3fnuz", -INFINITY, 0xff, 0x80},
+        {"e5m2fnuz", INFINITY, 0x7f, 0x80},   {"e2m3", -7.5f, 63, 63},        {"e3m2", 30, 31, 31},
+        {"e8m0", 0, 0xff, 0xff},              {"e8m0", -1, 0xff, 0xff},       {"e8m0", INFINITY, 0xfe, 0xff},
+        {"e8m0", 1.5f, 128, 128},             {"e8m0", 3, 129, 129},          {"mxint8", 2, 127, 127},
+        {"q4_0", -8.5f, 0, 0},                {"q4_0", 8, 15, 15},            {"int3", -4, 5, 5},
+        {"int2", -1.5f, 3, 3},                {"nf4", 0.03979015f, 7, 7},     {"nf4", -5, 0, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_int_equal(format_encode(format(cases[i].name), cases[i].y, nearest), cases[i].saturated);
@@ -254,6 +199,7 @@ static void specials_follow_the_policy(void **state)
     }
     static const struct { const char *name; uint32_t code; } nans[] = {
         {"fp16", 0x7e00}, {"bf16", 0x7fc0}, {"e4m3", 0x7f}, {"e5m2", 0x7f}, {"e2m1", 0}, {"int8", 0}, {"int4", 0},
+        {"e4m3fnuz", 0x80}, {"e5m2fnuz", 0x80}, {"e8m0", 0xff}, {"nf4", 7}, {"q4_0", 8}, {"mxint8", 0},
     };
     static const uint32_t kinds[] = {0x7fc00000, 0xffc00000, 0x7f800001, 0xff800001, 0x7fffffff, 0x7fe09000};
     for (size_t i = 0; i < sizeof nans / sizeof nans[0]; i++)
@@ -266,6 +212,19 @@ static void specials_follow_the_policy(void **state)
     assert_true(isinf(format_decode(format("e5m2"), 0xfc)) && isnan(format_decode(format("e5m2"), 0x7d)));
 }
 
+static double worst_half_gap(const struct oracle *o, double normal, double *relative)
+{
+    double bound = 0;
+    for (int k = 0; k < 2; k++)
+        for (uint32_t c = 0; c + 1 < o->side[k].n; c++) {
+            double half = (o->side[k].value[c + 1] - o->side[k].value[c]) / 2;
+            bound = fmax(bound, half);
+            if (o->side[k].value[c] >= normal)
+                *relative = fmax(*relative, half / o->side[k].value[c]);
+        }
+    return bound;
+}
+
 static void the_row_states_facts(void **state)
 {
     (void)state;
@@ -274,22 +233,44 @@ static void the_row_states_facts(void **state)
         assert_int_equal(f->lane[0] + f->lane[1] + f->lane[2], f->bits);
         assert_int_equal(f->emax, ilogbf(f->largest));
         assert_ptr_equal(format_find(f->name), f);
-        if (f->bits > 16)
+        assert_non_null(f->function);
+        struct oracle o;
+        if (f->bits > 16 || !oracle_open(&o, f->name))
             continue;
-        struct grid g = grid_of(f);
-        double bound = 0, relative = 0;
-        for (uint32_t c = 0; c + 1 < g.count; c++) {
-            double half = (g.value[c + 1] - g.value[c]) / 2;
-            bound = fmax(bound, half);
-            if (g.value[c] >= (double)f->normal && !is_integer(f))
-                relative = fmax(relative, half / g.value[c]);
-        }
-        assert_true(bound == (double)f->bound && relative == (double)f->relative);
-        assert_true(g.value[1] == (double)f->smallest && g.value[g.count - 1] == (double)f->largest);
-        assert_int_equal(f->code_max, g.count - 1);
-        free(g.value);
+        const struct side *up = &o.side[0];
+        double relative = 0, bound = worst_half_gap(&o, (double)f->normal, &relative);
+        bool stated = f->kind == FORMAT_FLOAT || f->kind == FORMAT_POWER;
+        assert_true((double)f->bound >= bound && (double)f->bound <= bound * (1 + 1e-6));
+        assert_true((double)f->relative == (stated ? relative : 0));
+        assert_true(up->value[f->kind == FORMAT_POWER ? 0 : 1] == (double)f->smallest);
+        assert_true(up->value[up->n - 1] == (double)f->largest);
+        assert_int_equal(f->nan, oracle_nan(&o));
+        oracle_close(&o);
     }
     assert_null(format_at(format_count()));
+}
+
+/* What a block stores: codes, and the scale of the kind that the row names. */
+static void blocks_are_as_large_as_published(void **state)
+{
+    (void)state;
+    static const struct { const char *name; unsigned block, bytes; double bits; } facts[] = {
+        {"mxfp8-e4m3", 32, 33, 8.25}, {"mxfp8-e5m2", 32, 33, 8.25}, {"mxfp6-e2m3", 32, 25, 6.25},
+        {"mxfp6-e3m2", 32, 25, 6.25}, {"mxfp4", 32, 17, 4.25},      {"mxint8", 32, 33, 8.25},
+        {"nvfp4", 16, 9, 4.5},        {"nf4", 64, 36, 4.5},         {"nf4-dq", 64, 33, 4.125},
+        {"q8_0", 32, 34, 8.5},        {"q4_0", 32, 18, 4.5},
+    };
+    size_t blocks = 0;
+    for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
+        const struct format *f = format(facts[i].name);
+        assert_int_equal(f->block, facts[i].block);
+        assert_int_equal(f->block_bytes, facts[i].bytes);
+        assert_true(8.0 * f->block_bytes / f->block == facts[i].bits);
+        assert_int_equal(recipe_scale(f).size, f->block);
+    }
+    for (size_t i = 0; i < format_count(); i++)
+        blocks += format_at(i)->block > 0;
+    assert_int_equal(blocks, sizeof facts / sizeof facts[0]);
 }
 
 static void stochastic_rounding_is_exact_in_the_mean(void **state)
@@ -297,7 +278,8 @@ static void stochastic_rounding_is_exact_in_the_mean(void **state)
     (void)state;
     static const struct { const char *name; float y; uint32_t up_of_1024; } cases[] = {
         {"int8", 3.25f, 256}, {"int8", -3.75f, 768}, {"e4m3", 17, 512}, {"e2m1", 4.5f, 256}, {"e2m1", 0.125f, 256},
-        {"int4", 5, 0}, {"e4m3", 0x1p-19f, 1},
+        {"int4", 5, 0}, {"e4m3", 0x1p-19f, 1}, {"mxint8", 0x1.8p-8f, 384}, {"e8m0", 5, 256}, {"e3m2", -25, 256},
+        {"q4_0", -7.5f, 512}, {"e5m2fnuz", -0x1p-18f, 512},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct format *f = format(cases[i].name);
@@ -380,6 +362,7 @@ int main(void)
         cmocka_unit_test(fp32_is_the_identity),
         cmocka_unit_test(specials_follow_the_policy),
         cmocka_unit_test(the_row_states_facts),
+        cmocka_unit_test(blocks_are_as_large_as_published),
         cmocka_unit_test(stochastic_rounding_is_exact_in_the_mean),
         cmocka_unit_test(the_grid_can_be_walked),
         cmocka_unit_test(adding_one_sticks_where_it_should),

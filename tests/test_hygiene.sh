@@ -82,9 +82,10 @@ check "a file name is unique" twice tutor/view.h '/* view.h: again. */\n'
 check "public functions carry comments" uncommented engine/a.h '/* a.h: x. */\n\nint a_size(void);\n'
 
 # README.md's list of formats is the table's.
-wanted=$(sed -n 's/^ *\.name = "\([a-z0-9_-]*\)".*/\1/p' kernels/format.c | tr '\n' ' ' | sed 's/ $//')
-if [ -n "$wanted" ] && grep -qxF "    $wanted" README.md; then
+wanted=$(sed -n 's/^ *{*\.name = "\([a-z0-9_-]*\)".*/\1/p' kernels/format.c | tr '\n' ' ' | sed 's/ $//')
+listed=$(sed -n '/^    fp32 /,/^$/p' README.md | tr '\n' ' ' | sed 's/  */ /g; s/^ //; s/ $//')
+if [ -n "$wanted" ] && [ "$wanted" = "$listed" ]; then
     echo "ok README.md lists the formats"
 else
-    echo "not ok README.md lists the formats: no line '    $wanted'"
+    echo "not ok README.md lists the formats: it has '$listed', the table '$wanted'"
 fi

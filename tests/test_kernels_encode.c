@@ -52,7 +52,7 @@ static struct outputs *encode(const struct kernel *k, const struct format *f, fl
     struct outputs *out = malloc(sizeof *out);
     assert_non_null(out);
     memset(out, 0x5a, sizeof *out);
-    out->run = (struct encode_run){.format = f, .x = inputs + from, .n = n, .scale = scale,
+    out->run = (struct encode_run){.format = f, .x = inputs + from, .n = n, .scale = scale, .inverse = 1 / scale,
                                    .codes = out->codes, .values = out->values};
     k->encode(&out->run);
     return out;

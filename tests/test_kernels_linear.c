@@ -72,9 +72,9 @@ static void rounding_only_the_weights_is_mild(void **state)
 {
     (void)state;
     assert_true(output_db((struct linear_recipe){0}) > 120);
-    near(output_db(weight_only("int8", (struct scale){SCALE_CHANNEL, 0})), 42.5, 1);
-    near(output_db(weight_only("e4m3", (struct scale){SCALE_TENSOR, 0})), 31.6, 1);
-    near(output_db(weight_only("int4", (struct scale){SCALE_GROUP, 128})), 18.6, 1);
+    near(output_db(weight_only("int8", (struct scale){.kind = SCALE_CHANNEL, .size = 0})), 42.5, 1);
+    near(output_db(weight_only("e4m3", (struct scale){.kind = SCALE_TENSOR, .size = 0})), 31.6, 1);
+    near(output_db(weight_only("int4", (struct scale){.kind = SCALE_GROUP, .size = 128})), 18.6, 1);
 }
 
 static void outlier_channels_hurt_int8_activations(void **state)
