@@ -13,8 +13,14 @@ static const struct host_doc docs[] = {
       "A real tensor: \"minilm/ffn_in\", or \"./x.safetensors:name\" beside the"
       " lesson." },
     { "lab.values", "list: number[]", "tensor", "These numbers, as one row." },
-    { "lab.quantize", "x: tensor, options: { format: string, scale?: string, rounding?: string, overflow?: string }",
-      "quantized", "Rounds a tensor. scale: none, tensor, channel, token, group:N." },
+    { "lab.quantize",
+      "x: tensor, options: { format: string, scale?: string, zero_point?: string, clip?: string, mx?: string,"
+      " rounding?: string, overflow?: string }",
+      "quantized",
+      "Rounds a tensor. scale: none, tensor, channel, token, group:N, block:N, tile:RxC, two-level (block formats"
+      " bring their own; nvfp4 takes none to leave out the scale of the tensor); zero_point: none, full, awq, gptq,"
+      " kivi; clip: none, percentile:P, mse; mx: floor, ceil; rounding: nearest, zero, stochastic; overflow:"
+      " saturate, native." },
     { "lab.cast", "x: number, format: string", "cast",
       "One number in one format, without a scale: a row for view.bits." },
     { "lab.format", "name: string", "format", "The facts of a number format." },
@@ -62,9 +68,12 @@ static const struct host_doc docs[] = {
     { "quantized.nonfinite", "number", NULL, "" },
     { "quantized.rows", "number", NULL, "" },
     { "quantized.cols", "number", NULL, "" },
+    { "quantized.tensor_scale", "number", NULL, "of the whole tensor, under two-level scales" },
     { "quantized.format", "string", NULL, "" },
     { "quantized.values", "tensor", NULL, "decoded" },
     { "quantized:at", "row: integer, col: integer", "number", "A decoded value, from 1." },
+    { "quantized:errors", "part?: string", "tensor",
+      "Mean squared error of each \"row\", \"column\" or \"block\" (what shares a scale)." },
     { "quantized:error_share", "threshold: number", "number",
       "Share of the squared error on values up to |x| = threshold." },
 };

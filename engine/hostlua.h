@@ -77,8 +77,7 @@ struct host_matrix {
     size_t       rows, cols;
     const float *values;   /* [rows, cols]; of a quantized tensor the decoded ones */
     const float *original; /* of a quantized tensor what it was made from, else NULL */
-    float        scale;    /* its first scale, and its format */
-    const char  *format;
+    const struct quant *quant; /* of a quantized tensor, else NULL */
 };
 
 /* [-0, +0] False if the value at `index` is no handle. Raises nothing. */

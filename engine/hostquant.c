@@ -38,41 +38,27 @@ static struct scale check_scale(lua_State *L, const struct format *f, const char
     return scale;
 }
 
-static enum rounding check_rounding(lua_State *L, const char *text)
-{
-    static const char *const names[] = { "nearest", "zero", "stochastic" };
-    for (int i = 0; i < 3; i++)
-        if (strcmp(names[i], text) == 0)
-            return (enum rounding)i;
-    return (enum rounding)host_unknown(L, "rounding '", text, names, 3);
-}
-
-static enum overflow check_overflow(lua_State *L, const char *text)
-{
-    static const char *const names[] = { "saturate", "native" };
-    for (int i = 0; i < 2; i++)
-        if (strcmp(names[i], text) == 0)
-            return (enum overflow)i;
-    return (enum overflow)host_unknown(L, "overflow '", text, names, 2);
-}
-
-/* lab.quantize(x, { format =, scale =, rounding = "nearest", overflow = "saturate" }) -> quantized tensor. */
+/* lab.quantize(x, { format =, scale =, zero_point =, clip =, mx =, rounding =, overflow = }) -> quantized tensor. */
 static int lab_quantize(lua_State *L)
 {
-    static const char *const names[] = { "format", "scale", "rounding", "overflow", NULL };
+    static const char *const names[] = { "format", "scale", "zero_point", "clip", "mx", "rounding", "overflow", NULL };
     struct host *h = host_of(L);
     struct shared *x = hosttensor_check(L, 1);
+    struct recipe recipe;
+    char why[160];
     host_options(L, 2, names);
-    const char *format = host_text(L, 2, "format", NULL);
-    if (!format)
-        return luaL_error(L, "lab.quantize needs a format: { format = \"int8\" }");
-    const struct format *f = check_format(L, format);
-    struct recipe recipe = {
-        .format = f, .scale = check_scale(L, f, host_text(L, 2, "scale", NULL)), .seed = h->seed,
-        .isa = host_isa(h),
-        .cast = { .rounding = check_rounding(L, host_text(L, 2, "rounding", "nearest")),
-                  .overflow = check_overflow(L, host_text(L, 2, "overflow", "saturate")) },
+    const struct recipe_words words = {
+        .format = host_text(L, 2, "format", NULL), .scale = host_text(L, 2, "scale", NULL),
+        .zero_point = host_text(L, 2, "zero_point", NULL), .clip = host_text(L, 2, "clip", NULL),
+        .mx = host_text(L, 2, "mx", NULL), .rounding = host_text(L, 2, "rounding", NULL),
+        .overflow = host_text(L, 2, "overflow", NULL),
     };
+    if (!words.format)
+        return luaL_error(L, "lab.quantize needs a format: { format = \"int8\" }");
+    if (!recipe_parse(&words, &recipe, why, sizeof why))
+        return luaL_error(L, "%s", why);
+    recipe.seed = h->seed;
+    recipe.isa = host_isa(h);
     struct quant_handle *q = lua_newuserdatauv(L, sizeof *q, 0);
     memset(q, 0, sizeof *q);
     luaL_setmetatable(L, HOST_QUANT);
@@ -101,6 +87,27 @@ static int quant_error_share(lua_State *L)
     struct error_sums below = error_below(q->of->values, q->q.values, nextafterf(threshold, INFINITY),
                                           q->q.rows * q->q.cols);
     lua_pushnumber(L, q->q.error.noise > 0 ? below.noise / q->q.error.noise : 0);
+    return 1;
+}
+
+/* q.errors(part) or q:errors(part): tensor of mean squared errors, one a "row", "column" or "block" (what shares a
+ * scale, placed as in the tensor). Upvalue: q. */
+static int quant_errors_of(lua_State *L)
+{
+    static const char *const parts[] = { "row", "column", "block", NULL };
+    const struct quant_handle *q = luaL_checkudata(L, lua_upvalueindex(1), HOST_QUANT);
+    enum quant_part part = (enum quant_part)luaL_checkoption(L, lua_isuserdata(L, 1) ? 2 : 1, "block", parts);
+    size_t n = quant_parts(&q->q, part), rows = 1;
+    struct tensor_handle *t = hosttensor_push(L);
+    struct error_sums *sums = lua_newuserdatauv(L, n * sizeof *sums, 0);
+    host_check(L, quant_errors(&q->q, q->of->values, part, sums), "errors");
+    if (part == QUANT_ROWS || (part == QUANT_BLOCKS && q->q.scale_count))
+        rows = part == QUANT_ROWS ? n : q->q.scale_rows;
+    t->shared = hosttensor_new(L, rows, n / rows, parts[part]);
+    for (size_t i = 0; i < n; i++)
+        t->shared->values[i] = (float)(sums[i].count ? sums[i].noise / (double)sums[i].count : 0);
+    hosttensor_measure(t->shared);
+    lua_pop(L, 1);
     return 1;
 }
 
@@ -139,7 +146,8 @@ static double get_zeros(const struct quant *q) { return q->zero_fraction; }
 static double get_clipped(const struct quant *q) { return q->clipped_fraction; }
 static double get_bits(const struct quant *q) { return q->bits_per_weight; }
 static double get_scale(const struct quant *q) { return q->scale_count ? (double)q->scales[0] : 1; }
-static double get_step(const struct quant *q) { return (double)format_step(q->recipe.format, 0) * get_scale(q); }
+static double get_step(const struct quant *q) { return (double)format_step(q->recipe.format, 0) * fabs(get_scale(q)); }
+static double get_tensor_scale(const struct quant *q) { return (double)q->tensor_scale; }
 static double get_amax(const struct quant *q) { return (double)q->amax; }
 static double get_noise(const struct quant *q) { return q->error.noise; }
 static double get_signal(const struct quant *q) { return q->error.signal; }
@@ -155,8 +163,8 @@ static const struct quant_field {
     { "mse", get_mse }, { "sqnr_db", get_sqnr }, { "max_abs_error", get_max_error }, { "zero_fraction", get_zeros },
     { "clipped_fraction", get_clipped }, { "bits_per_weight", get_bits }, { "scale", get_scale }, { "step", get_step },
     { "amax", get_amax }, { "noise", get_noise }, { "signal", get_signal }, { "nonfinite", get_nonfinite },
-    { "rows", get_rows }, { "cols", get_cols },
-    { "values", NULL }, { "error_share", NULL }, { "at", NULL }, { "format", NULL },
+    { "rows", get_rows }, { "cols", get_cols }, { "tensor_scale", get_tensor_scale },
+    { "values", NULL }, { "error_share", NULL }, { "at", NULL }, { "format", NULL }, { "errors", NULL },
 };
 
 static int quant_index(lua_State *L)
@@ -176,6 +184,8 @@ static int quant_index(lua_State *L)
     if (strcmp(name, "format") == 0)
         return lua_pushstring(L, q->q.recipe.format->name), 1;
     lua_pushvalue(L, 1);
+    if (strcmp(name, "errors") == 0)
+        return lua_pushcclosure(L, quant_errors_of, 1), 1;
     if (strcmp(name, "error_share") == 0)
         return lua_pushcclosure(L, quant_error_share, 1), 1;
     if (strcmp(name, "at") == 0)
@@ -189,10 +199,10 @@ bool hostlib_matrix(lua_State *L, int index, struct host_matrix *out)
     const struct quant_handle *q = luaL_testudata(L, index, HOST_QUANT);
     memset(out, 0, sizeof *out);
     if (t && t->shared)
-        *out = (struct host_matrix){ t->shared->rows, t->shared->cols, t->shared->values, NULL, 1, NULL };
+        *out = (struct host_matrix){ t->shared->rows, t->shared->cols, t->shared->values, NULL, NULL };
     else if (q && q->of)
         *out = (struct host_matrix){ q->q.rows, q->q.cols, q->q.values, q->of->values,
-                                     q->q.scale_count ? q->q.scales[0] : 1, q->q.recipe.format->name };
+                                     &q->q };
     return out->values != NULL;
 }
 
@@ -226,7 +236,7 @@ static int lab_cast(lua_State *L)
     host_set_number(L, "step", (double)format_step(f, x));
     host_set_string(L, "title", f->title);
     host_set_string(L, "format", f->name);
-    host_note(host_of(L)->used_kernels, f->kind == FORMAT_FLOAT ? "encode_float" : "encode_integer");
+    host_note(host_of(L)->used_kernels, f->function);
     return 1;
 }
 
@@ -246,11 +256,12 @@ static int format_values_of(lua_State *L)
     return 1;
 }
 
-/* lab.format "e4m3" -> { name, title, bits, lanes, max, normal, smallest, values = function(from, to) }. */
+/* lab.format "e4m3" -> { name, title, bits, lanes, max, normal, smallest, scale, block, bits_per_weight,
+ * values = function(from, to) }: values in units of the scale; bits_per_weight with the scale of a block format. */
 static int lab_format(lua_State *L)
 {
     const struct format *f = check_format(L, luaL_checkstring(L, 1));
-    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 12);
     host_set_string(L, "name", f->name);
     host_set_string(L, "title", f->title);
     host_set_number(L, "bits", f->bits);
@@ -258,6 +269,9 @@ static int lab_format(lua_State *L)
     host_set_number(L, "max", (double)f->largest);
     host_set_number(L, "normal", (double)f->normal);
     host_set_number(L, "smallest", (double)f->smallest);
+    host_set_string(L, "scale", f->scale);
+    host_set_number(L, "block", f->block);
+    host_set_number(L, "bits_per_weight", f->block ? 8.0 * f->block_bytes / f->block : f->bits);
     lua_pushstring(L, f->name);
     lua_pushcclosure(L, format_values_of, 1);
     lua_setfield(L, -2, "values");

@@ -9,6 +9,7 @@
 #include "engine/hostlua.h"
 #include "engine/view.h"
 #include "kernels/format.h"
+#include "kernels/quantize.h"
 
 enum {
     BLOCKS_MOST = 2048, /* of one request; a reveal has ten */
@@ -68,15 +69,21 @@ static void set_number(json_t *object, const char *name, double x)
         json_object_set_new(object, name, isfinite(x) ? json_real(x) : json_string(isnan(x) ? "nan" : "inf"));
 }
 
-/* The finite values of a format between from and to when one code step is `scale`. */
-static json_t *grid_values(const struct format *f, double scale, double from, double to)
+static json_t *number_list(const float *values, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n && i < VALUES_MOST; i++)
+        json_array_append_new(list, json_real((double)values[i]));
+    return list;
+}
+
+/* The values from `from` to `to` that a quantized tensor can have under its first scale, or a format without one. */
+static json_t *grid_values(const struct quant *q, const struct format *f, double from, double to)
 {
     static float values[VALUES_MOST];
-    json_t *list = json_array();
-    size_t n = format_values(f, (float)(from / scale), (float)(to / scale), values, VALUES_MOST);
-    for (size_t i = 0; i < n && i < VALUES_MOST; i++)
-        json_array_append_new(list, json_real((double)values[i] * scale));
-    return list;
+    size_t n = q ? quant_values(q, 0, (float)from, (float)to, values, VALUES_MOST)
+                 : format_values(f, (float)from, (float)to, values, VALUES_MOST);
+    return number_list(values, n);
 }
 
 static json_t *bin_counts(const float *x, size_t n, double from, double to, int bins)
@@ -126,8 +133,8 @@ static const char *fill_hist(json_t *block, const struct host_matrix *x, const s
     if (!grid)
         return NULL;
     json_object_set_new(block, "after", bin_counts(grid->values, grid->rows * grid->cols, from, to, (int)bins));
-    if (grid->format && grid->scale > 0)
-        json_object_set_new(block, "values", grid_values(format_find(grid->format), (double)grid->scale, from, to));
+    if (grid->quant)
+        json_object_set_new(block, "values", grid_values(grid->quant, NULL, from, to));
     return NULL;
 }
 
@@ -202,15 +209,15 @@ static const char *fill_heat(json_t *block, const struct host_matrix *m, const s
 static const char *fill_grid(json_t *block, const struct host_matrix *q, const struct host_matrix *none)
 {
     (void)none;
-    const char *name = q && q->format ? q->format : view_text(block, "format", NULL);
-    double scale = q ? (double)q->scale : 1;
+    const struct quant *quant = q ? q->quant : NULL;
+    const char *name = quant ? quant->recipe.format->name : view_text(block, "format", NULL);
     const struct format *f = name ? format_find(name) : NULL;
     if (name && !f)
         return "the grid's 'format' is unknown";
     json_object_del(block, "format");
     if (f && json_object_get(block, "from") && json_object_get(block, "to"))
         json_object_set_new(block, "values",
-                            grid_values(f, scale, view_number(block, "from", 0), view_number(block, "to", 1)));
+                            grid_values(quant, f, view_number(block, "from", 0), view_number(block, "to", 1)));
     return NULL;
 }
 

@@ -31,6 +31,7 @@ static void add_chunk(struct error_sums *e, const float *x, const float *decoded
         float square = x[i] * x[i], loss = difference * difference;
         signal[i % SUM_LANES] += square;
         noise[i % SUM_LANES] += loss;
+        e->count++;
         if (!((double)fabsf(difference) <= e->max_abs) && !isnan(e->max_abs))   /* a NaN stays */
             e->max_abs = (double)fabsf(difference);
     }

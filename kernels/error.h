@@ -12,6 +12,7 @@ struct error_sums {
     double signal;              /* sum of x^2 */
     double noise;               /* sum of (x - decoded)^2 */
     double max_abs;             /* largest |x - decoded| */
+    size_t count;               /* elements that took part */
 };
 
 /* Signal, noise and largest error of `decoded` against x. Elements whose x is not finite are skipped. */

@@ -8,54 +8,41 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/kernel.h"
-#include "kernels/variants.h"
+#include "kernels/fitter.h"
 
 /* What one call works with. */
 struct work {
-    struct quant        *q;
-    const float         *x;
-    const struct kernel *kernel;
-    struct format        grid;      /* the recipe's format; with the lowest code for ZERO_FULL */
-    struct scale_rule    rule;
-    struct fit          *fits;      /* [scale_rows, scales_per_row]; one for SCALE_NONE */
-    float               *group;     /* one group's values, where they do not lie side by side */
-    float               *trial;     /* one group decoded, while looking for the best clip */
-    uint32_t            *order;     /* one group's codes or magnitudes */
+    struct quant  *q;
+    const float   *x;
+    struct fitter  fitter;
+    struct fit    *fits;        /* [scale_rows, scales_per_row]; one for SCALE_NONE */
+    float         *group;       /* one group's values, where they do not lie side by side */
     const struct progress *progress;
 };
 
 /* ---- Codes ----------------------------------------------------------------------------------------- */
 
-uint32_t quant_code(const struct quant *q, size_t i)
+uint32_t quant_load_code(const struct format *format, const void *codes, size_t i)
 {
-    switch (format_code_bytes(q->recipe.format)) {
-    case 1:  return ((const uint8_t *)q->codes)[i];
-    case 2:  return ((const uint16_t *)q->codes)[i];
-    default: return ((const uint32_t *)q->codes)[i];
+    switch (format_code_bytes(format)) {
+    case 1:  return ((const uint8_t *)codes)[i];
+    case 2:  return ((const uint16_t *)codes)[i];
+    default: return ((const uint32_t *)codes)[i];
     }
 }
 
-/* The row that encodes: a fast one where the recipe rounds as they do, else the reference. */
-static const struct kernel *encoder(const struct recipe *recipe)
+uint32_t quant_code(const struct quant *q, size_t i)
 {
-    bool common = recipe->cast.rounding == ROUND_NEAREST && recipe->cast.overflow == OVERFLOW_SATURATE &&
-                  recipe->zero == ZERO_NONE;
-    return kernel_find(KERNEL_ENCODE, recipe->format->name, common ? recipe->isa : ISA_SCALAR);
+    return quant_load_code(q->recipe.format, q->codes, i);
 }
 
-/* Encodes a run by one fit. */
-static void encode(const struct work *w, struct encode_run *run, const struct fit *fit)
+void quant_put(struct quant *q, size_t i, uint32_t code)
 {
-    run->format = &w->grid;
-    run->scale = fit->scale;
-    run->inverse = fit->inverse;
-    run->offset = fit->offset;
-    run->zero = fit->zero;
-    if (w->rule.zero >= ZERO_AWQ)
-        encode_affine(run);
-    else
-        w->kernel->encode(run);
+    switch (format_code_bytes(q->recipe.format)) {
+    case 1:  ((uint8_t *)q->codes)[i] = (uint8_t)code; break;
+    case 2:  ((uint16_t *)q->codes)[i] = (uint16_t)code; break;
+    default: ((uint32_t *)q->codes)[i] = code; break;
+    }
 }
 
 /* ---- Groups ---------------------------------------------------------------------------------------- */
@@ -99,128 +86,24 @@ static const float *tile_values(const float *x, size_t cols, struct tile t, floa
     return room;
 }
 
-/* ---- Ranges and clips ------------------------------------------------------------------------------ */
-
-static uint32_t magnitude_bits(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits & 0x7fffffffu;
-}
-
-static float bits_float(uint32_t bits)
-{
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
 float quant_amax(const float *x, size_t n)
 {
     uint32_t most = 0;
+    float value;
     for (size_t i = 0; i < n; i++) {
-        uint32_t bits = magnitude_bits(x[i]);
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        bits &= 0x7fffffffu;
         if (bits < 0x7f800000u && bits > most)
             most = bits;
     }
-    return bits_float(most);
-}
-
-/* The k-th smallest (from 0) of a[0..n), whose order is lost; k < n. Hoare's selection. */
-static uint32_t select_kth(uint32_t *a, size_t n, size_t k)
-{
-    size_t low = 0, high = n - 1;
-    while (low < high) {
-        uint32_t pivot = a[low + (high - low) / 2];
-        size_t i = low, j = high;
-        for (;;) {
-            while (a[i] < pivot)
-                i++;
-            while (a[j] > pivot)
-                j--;
-            if (i >= j)
-                break;
-            uint32_t swapped = a[i];
-            a[i++] = a[j];
-            a[j--] = swapped;
-        }
-        if (k <= j)
-            high = j;
-        else
-            low = j + 1;
-    }
-    return a[k];
-}
-
-/* The ceil(percent * n / 100)-th smallest of n finite magnitudes, counted in thousandths so that it is exact. */
-static float percentile(const float *x, size_t n, float percent, uint32_t *order)
-{
-    size_t finite = 0;
-    for (size_t i = 0; i < n; i++)
-        if (isfinite(x[i]))
-            order[finite++] = magnitude_bits(x[i]);
-    if (!finite)
-        return 0;
-    uint64_t thousandths = (uint64_t)llround(1000 * (double)percent);
-    size_t rank = (size_t)((thousandths * finite + 99999) / 100000);
-    return bits_float(select_kth(order, finite, rank ? rank - 1 : 0));
-}
-
-/* The squared error of the group with this fit, rounded to nearest. */
-static double trial_error(const struct work *w, const float *x, size_t n, const struct fit *fit)
-{
-    struct encode_run run = {.x = x, .n = n, .codes = w->order, .values = w->trial};
-    encode(w, &run, fit);
-    return error_measure(x, w->trial, n).noise;
-}
-
-enum { CLIP_FROM = 100, CLIP_TO = 25 };     /* percent of the range */
-
-/* The fit of the factor that errs least; the larger factor of equals. */
-static struct fit best_fit(const struct work *w, const float *x, size_t n, struct range range)
-{
-    struct fit best = scale_fit(&w->rule, range);
-    double least = trial_error(w, x, n, &best);
-    for (int percent = CLIP_FROM - 1; percent >= CLIP_TO; percent--) {
-        struct fit fit = scale_fit(&w->rule, range_shrink(range, (float)percent / 100));
-        double error = trial_error(w, x, n, &fit);
-        if (error < least) {
-            least = error;
-            best = fit;
-        }
-    }
-    return best;
-}
-
-static bool spans_tensor(const struct quant *q)
-{
-    return q->recipe.scale.kind == SCALE_TENSOR;
-}
-
-/* The range of one group; only the magnitude where the rule asks for no more. */
-static struct range group_range(const struct work *w, const float *x, size_t n)
-{
-    if (w->rule.zero >= ZERO_AWQ || w->rule.kind == SCALE_SIGNED)
-        return range_of(x, n);
-    float amax = spans_tensor(w->q) ? w->q->amax : quant_amax(x, n);
-    return (struct range){-amax, amax, amax, amax};
-}
-
-static struct fit group_fit(const struct work *w, size_t g)
-{
-    const struct clip clip = w->q->recipe.clip;
-    struct tile t = tile_of(w->q, g);
-    size_t n = t.rows * t.cols;
-    const float *x = tile_values(w->x, w->q->cols, t, w->group);
-    struct range range = group_range(w, x, n);
-    if (clip.kind == CLIP_PERCENTILE)
-        range = range_clip(range, percentile(x, n, clip.percent, w->order));
-    return clip.kind == CLIP_MSE ? best_fit(w, x, n, range) : scale_fit(&w->rule, range);
+    memcpy(&value, &most, sizeof value);
+    return value;
 }
 
 /* ---- The scales of a tensor ------------------------------------------------------------------------ */
 
-enum { TICK_VALUES = 1 << 20, TRIALS = CLIP_FROM - CLIP_TO + 1 };   /* about a million values between two looks */
+enum { TICK_VALUES = 1 << 20, TRIALS = 76 };    /* about a million values between two looks; TRIALS of a clip */
 
 static bool tick(const struct work *w, double fraction)
 {
@@ -233,38 +116,43 @@ static double scale_share(const struct work *w)
     return w->q->recipe.clip.kind == CLIP_MSE ? 0.97 : 0.3;
 }
 
-static void store_fits(struct work *w)
+void quant_set_fit(struct quant *q, size_t g, const struct fit *fit)
 {
-    struct quant *q = w->q;
-    for (size_t g = 0; g < q->scale_count; g++) {
-        q->scales[g] = w->fits[g].scale;
-        q->stored[g] = w->fits[g].stored;
-        if (q->zeros)
-            q->zeros[g] = w->rule.zero == ZERO_KIVI ? w->fits[g].offset : (float)w->fits[g].zero;
-    }
+    if (!q->scale_count)
+        return;
+    q->scales[g] = fit->scale;
+    q->stored[g] = fit->stored;
+    if (q->zeros)
+        q->zeros[g] = q->recipe.zero == ZERO_KIVI ? fit->offset : (float)fit->zero;
+}
+
+static struct fit group_fit(const struct work *w, size_t g)
+{
+    struct tile t = tile_of(w->q, g);
+    return fitter_fit(&w->fitter, tile_values(w->x, w->q->cols, t, w->group), t.rows * t.cols);
 }
 
 static bool find_scales(struct work *w)
 {
     struct quant *q = w->q;
-    if (!q->scale_count) {
-        w->fits[0] = scale_fit(&w->rule, (struct range){0});
-        return true;
-    }
-    size_t per_group = q->tile_rows * q->tile_cols, trials = q->recipe.clip.kind == CLIP_MSE ? TRIALS : 1;
-    size_t step = TICK_VALUES / per_group / trials + 1;
+    size_t trials = q->recipe.clip.kind == CLIP_MSE ? TRIALS : 1;
+    size_t step = TICK_VALUES / (q->tile_rows * q->tile_cols) / trials + 1;
+    if (!q->scale_count)
+        w->fits[0] = fitter_fit(&w->fitter, NULL, 0);
     for (size_t g = 0; g < q->scale_count; g++) {
         if (g % step == 0 && !tick(w, scale_share(w) * (double)g / (double)q->scale_count))
             return false;
         w->fits[g] = group_fit(w, g);
     }
-    if (w->rule.kind == SCALE_DOUBLE)
+    q->tensor_scale = w->fitter.rule.tensor;
+    if (w->fitter.rule.kind == SCALE_DOUBLE)
         q->tensor_scale = scale_double(w->fits, q->scale_count);
-    store_fits(w);
+    for (size_t g = 0; g < q->scale_count; g++)
+        quant_set_fit(q, g, &w->fits[g]);
     return true;
 }
 
-/* ---- The whole tensor ------------------------------------------------------------------------------ */
+/* ---- The codes of a tensor ------------------------------------------------------------------------- */
 
 static void encode_row(const struct work *w, size_t row)
 {
@@ -277,7 +165,7 @@ static void encode_row(const struct work *w, size_t row)
         run.n = smaller(q->tile_cols, q->cols - col);
         run.codes = (uint8_t *)q->codes + i * format_code_bytes(q->recipe.format);
         run.values = q->values + i;
-        encode(w, &run, &w->fits[quant_scale_index(q, i)]);
+        fitter_encode(&w->fitter, &w->fits[quant_scale_index(q, i)], &run);
     }
     q->zero_count += run.zeros;
     q->nonfinite += run.nonfinite;
@@ -296,6 +184,8 @@ static bool encode_rows(const struct work *w)
     }
     return true;
 }
+
+/* ---- A result -------------------------------------------------------------------------------------- */
 
 static size_t ceil_divide(size_t a, size_t b)
 {
@@ -319,46 +209,49 @@ static void lay_out(struct quant *q)
         q->scale_count = scale.kind == SCALE_TENSOR;
 }
 
+static bool allocate(struct quant *q)
+{
+    size_t n = q->rows * q->cols, scales = q->scale_count ? q->scale_count : 1;
+    bool zeros = q->recipe.zero >= ZERO_AWQ;
+    q->codes = malloc(n ? n * format_code_bytes(q->recipe.format) : 1);
+    q->values = malloc(n ? n * sizeof *q->values : 1);
+    q->scales = malloc(scales * sizeof *q->scales);
+    q->stored = malloc(scales * sizeof *q->stored);
+    q->zeros = zeros ? malloc(scales * sizeof *q->zeros) : NULL;
+    return q->codes && q->values && q->scales && q->stored && (q->zeros || !zeros);
+}
+
+enum kernel_status quant_begin(struct quant *q, size_t rows, size_t cols, const struct recipe *recipe)
+{
+    char why[8];
+    *q = (struct quant){.recipe = *recipe, .rows = rows, .cols = cols, .tensor_scale = 1};
+    enum kernel_status status = KERNEL_OK;
+    if (!recipe_check(recipe, why, sizeof why))
+        status = KERNEL_BAD_RECIPE;
+    else if (cols && rows > SIZE_MAX / 16 / cols)
+        status = KERNEL_BAD_SHAPE;
+    if (status == KERNEL_OK) {
+        lay_out(q);
+        status = allocate(q) ? KERNEL_OK : KERNEL_NO_MEMORY;
+    }
+    if (status != KERNEL_OK)
+        quant_free(q);
+    return status;
+}
+
 static void count_bytes(struct quant *q)
 {
     const struct format *f = q->recipe.format;
-    size_t row_bytes = ceil_divide(q->cols * f->bits, 8);
     enum scale_kind kind = q->recipe.scale.kind;
     if (!f->block) {
-        q->bytes = q->rows * row_bytes + scale_bytes(kind, q->recipe.zero, f->bits, q->scale_count);
+        q->bytes =
+            q->rows * ceil_divide(q->cols * f->bits, 8) + scale_bytes(kind, q->recipe.zero, f->bits, q->scale_count);
         return;
     }
-    size_t blocks = q->rows * ceil_divide(q->cols, f->block);
+    size_t blocks = q->rows * ceil_divide(q->cols, f->block), in_blocks = f->block_bytes - f->block * f->bits / 8u;
     q->bytes = blocks * f->block_bytes;
     if (kind != SCALE_NONE)     /* what scales share beside what is in the blocks */
-        q->bytes += scale_bytes(kind, ZERO_NONE, 0, blocks) - blocks * (f->block_bytes - f->block * f->bits / 8u);
-}
-
-static bool allocate(struct work *w)
-{
-    struct quant *q = w->q;
-    size_t n = q->rows * q->cols, groups = q->scale_count ? q->scale_count : 1;
-    size_t group = q->scale_count ? q->tile_rows * q->tile_cols : 1;
-    bool gathers = q->tile_rows > 1 && q->tile_cols < q->cols, clips = q->recipe.clip.kind != CLIP_NONE;
-    q->codes = malloc(n ? n * format_code_bytes(q->recipe.format) : 1);
-    q->values = malloc(n ? n * sizeof *q->values : 1);
-    q->scales = malloc(groups * sizeof *q->scales);
-    q->stored = malloc(groups * sizeof *q->stored);
-    q->zeros = q->recipe.zero >= ZERO_AWQ ? malloc(groups * sizeof *q->zeros) : NULL;
-    w->fits = malloc(groups * sizeof *w->fits);
-    w->group = malloc(gathers ? group * sizeof *w->group : 1);
-    w->trial = malloc(clips ? group * sizeof *w->trial : 1);
-    w->order = malloc(clips ? group * sizeof *w->order : 1);
-    return q->codes && q->values && q->scales && q->stored && (q->zeros || q->recipe.zero < ZERO_AWQ) && w->fits &&
-           w->group && w->trial && w->order;
-}
-
-static void work_free(struct work *w)
-{
-    free(w->fits);
-    free(w->group);
-    free(w->trial);
-    free(w->order);
+        q->bytes += scale_bytes(kind, ZERO_NONE, 0, blocks) - blocks * in_blocks;
 }
 
 static void measure(struct quant *q, const float *x)
@@ -377,16 +270,39 @@ static void measure(struct quant *q, const float *x)
     q->bits_per_weight = 8.0 * (double)q->bytes / (double)n;
 }
 
+static float decoded(const struct quant *q, size_t i)
+{
+    uint32_t code = quant_code(q, i);
+    size_t g = quant_scale_index(q, i);
+    float scale = q->scale_count ? q->scales[g] : 1;
+    if (!q->zeros)
+        return format_decode(q->recipe.format, code) * scale;
+    bool minimum = q->recipe.zero == ZERO_KIVI;
+    return ((float)code - (minimum ? 0 : q->zeros[g])) * scale + (minimum ? q->zeros[g] : 0);
+}
+
+void quant_finish(struct quant *q, const float *x)
+{
+    q->amax = quant_amax(x, q->rows * q->cols);
+    for (size_t i = 0; i < q->rows * q->cols; i++) {
+        q->values[i] = decoded(q, i);
+        q->zero_count += q->values[i] == 0;
+        q->nonfinite += !isfinite(x[i]);
+    }
+    measure(q, x);
+}
+
 static enum kernel_status run_quantize(struct work *w)
 {
     struct quant *q = w->q;
-    const struct recipe *r = &q->recipe;
-    enum scale_kind own = r->format->block ? recipe_scale(r->format).kind : r->scale.kind;
+    size_t scales = q->scale_count ? q->scale_count : 1, group = q->scale_count ? q->tile_rows * q->tile_cols : 1;
+    bool gathers = q->tile_rows > 1 && q->tile_cols < q->cols;
     q->amax = quant_amax(w->x, q->rows * q->cols);
-    q->amax = r->amax > 0 ? r->amax : q->amax;
-    if (own == SCALE_TWO_LEVEL && r->scale.kind != SCALE_NONE)
-        q->tensor_scale = scale_of_tensor(q->amax, r->format->largest);
-    w->rule = (struct scale_rule){&w->grid, own, r->zero, r->mx, q->tensor_scale};
+    w->fits = malloc(scales * sizeof *w->fits);
+    w->group = malloc(gathers ? group * sizeof *w->group : 1);
+    enum kernel_status status = fitter_open(&w->fitter, &q->recipe, group, q->amax);
+    if (status != KERNEL_OK || !w->fits || !w->group)
+        return KERNEL_NO_MEMORY;
     if (!find_scales(w) || !encode_rows(w))
         return KERNEL_CANCELED;
     measure(q, w->x);
@@ -396,22 +312,14 @@ static enum kernel_status run_quantize(struct work *w)
 enum kernel_status quantize(const float *x, size_t rows, size_t cols, const struct recipe *recipe,
                             const struct progress *progress, struct quant *q)
 {
-    char why[8];
-    *q = (struct quant){.recipe = *recipe, .rows = rows, .cols = cols, .tensor_scale = 1};
-    if (!recipe_check(recipe, why, sizeof why)) {
-        *q = (struct quant){0};
-        return KERNEL_BAD_RECIPE;
-    }
-    if (cols && rows > SIZE_MAX / 16 / cols) {
-        *q = (struct quant){0};
-        return KERNEL_BAD_SHAPE;
-    }
-    lay_out(q);
-    struct work w = {.q = q, .x = x, .kernel = encoder(recipe), .grid = *recipe->format, .progress = progress};
-    if (recipe->zero == ZERO_FULL)
-        w.grid.code_min = -w.grid.code_max - 1;
-    enum kernel_status status = allocate(&w) ? run_quantize(&w) : KERNEL_NO_MEMORY;
-    work_free(&w);
+    enum kernel_status status = quant_begin(q, rows, cols, recipe);
+    if (status != KERNEL_OK)
+        return status;
+    struct work w = {.q = q, .x = x, .progress = progress};
+    status = run_quantize(&w);
+    fitter_close(&w.fitter);
+    free(w.fits);
+    free(w.group);
     if (status != KERNEL_OK)
         quant_free(q);
     return status;
@@ -430,13 +338,15 @@ void quant_free(struct quant *q)
 bool quant_meant(const struct quant *q, char *why, size_t room)
 {
     size_t n = q->rows * q->cols;
-    const char *text = n == 0              ? "the tensor is empty: there is nothing to round"
-                       : q->nonfinite == n ? "no value of the tensor is finite: there is nothing to round"
-                       : q->error.signal == 0 && q->amax == 0
-                           ? "every value of the tensor is 0: there is nothing to round"
-                           : NULL;
+    const char *text = NULL;
+    if (n == 0)
+        text = "the tensor is empty";
+    else if (q->nonfinite == n)
+        text = "no value of the tensor is finite";
+    else if (q->error.signal == 0)
+        text = "every value of the tensor is 0";
     if (text)
-        snprintf(why, room, "%s", text);
+        snprintf(why, room, "%s: there is nothing to round", text);
     return !text;
 }
 

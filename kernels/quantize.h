@@ -46,6 +46,14 @@ struct quant {
 enum kernel_status quantize(const float *x, size_t rows, size_t cols, const struct recipe *recipe,
                             const struct progress *progress, struct quant *q);
 
+/* The same in steps, for a method that chooses codes itself: quant_begin makes room (*q as quantize() leaves it),
+ * then every scale is set and every code put, then quant_finish decodes and measures against x [rows, cols]. What
+ * was clipped the caller adds. Under SCALE_DOUBLE, fits are set after scale_double. */
+enum kernel_status quant_begin(struct quant *q, size_t rows, size_t cols, const struct recipe *recipe);
+void               quant_set_fit(struct quant *q, size_t scale, const struct fit *fit);
+void               quant_put(struct quant *q, size_t i, uint32_t code);
+void               quant_finish(struct quant *q, const float *x);
+
 /* Frees what q owns and empties it. An empty one may be freed again. */
 void quant_free(struct quant *q);
 
@@ -54,6 +62,9 @@ bool quant_meant(const struct quant *q, char *why, size_t room);
 
 /* The code of element i (row-major), its bit pattern zero-extended. */
 uint32_t quant_code(const struct quant *q, size_t i);
+
+/* The i-th of an array of codes as wide as the format's. */
+uint32_t quant_load_code(const struct format *format, const void *codes, size_t i);
 
 /* Which scale element i uses, and that scale; 0 and 1 for SCALE_NONE. */
 size_t quant_scale_index(const struct quant *q, size_t i);

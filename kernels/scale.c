@@ -10,7 +10,7 @@
 
 /* ---- Ranges ---------------------------------------------------------------------------------------- */
 
-struct range range_of(const float *x, size_t n)
+struct range range_measure(const float *x, size_t n)
 {
     struct range range = {0};
     bool any = false;

@@ -62,7 +62,7 @@ struct range {
 };
 
 /* The range of x[0..n). */
-struct range range_of(const float *x, size_t n);
+struct range range_measure(const float *x, size_t n);
 
 /* `range` with every bound at most `most` from 0. most is not below the smallest magnitude in the group. */
 struct range range_clip(struct range range, float most);

@@ -484,6 +484,9 @@ local lab = {}
 ---@field max number
 ---@field normal number
 ---@field smallest number
+---@field scale string the one it has unless told otherwise
+---@field block integer values that share a scale it brings, else 0
+---@field bits_per_weight number
 ---@field values fun(from?: number, to?: number): number[]
 
 ---@class tensor
@@ -507,9 +510,9 @@ function lab.tensor(name) end
 ---@return tensor
 function lab.values(list) end
 
---- Rounds a tensor. scale: none, tensor, channel, token, group:N.
+--- Rounds a tensor. scale: none, tensor, channel, token, group:N, block:N, tile:RxC, two-level (block formats bring their own; nvfp4 takes none to leave out the scale of the tensor); zero_point: none, full, awq, gptq, kivi; clip: none, percentile:P, mse; mx: floor, ceil; rounding: nearest, zero, stochastic; overflow: saturate, native.
 ---@param x tensor
----@param options { format: string, scale?: string, rounding?: string, overflow?: string }
+---@param options { format: string, scale?: string, zero_point?: string, clip?: string, mx?: string, rounding?: string, overflow?: string }
 ---@return quantized
 function lab.quantize(x, options) end
 
@@ -655,6 +658,10 @@ quantized.rows = nil
 ---@type number
 quantized.cols = nil
 
+--- of the whole tensor, under two-level scales
+---@type number
+quantized.tensor_scale = nil
+
 ---@type string
 quantized.format = nil
 
@@ -667,6 +674,11 @@ quantized.values = nil
 ---@param col integer
 ---@return number
 function quantized:at(row, col) end
+
+--- Mean squared error of each "row", "column" or "block" (what shares a scale).
+---@param part? string
+---@return tensor
+function quantized:errors(part) end
 
 --- Share of the squared error on values up to |x| = threshold.
 ---@param threshold number
