@@ -291,3 +291,20 @@ const char *document_part_title(const struct document *d, int part)
     const json_t *p = part >= 0 ? json_array_get(json_object_get(d->json, "parts"), (size_t)part) : NULL;
     return view_text(p, "title", "");
 }
+
+void document_place(const struct document *d, int step, char *out, size_t size)
+{
+    const json_t *parts = json_object_get(d->json, "parts");
+    int part = d->steps[step].part, number = 0, count = 0;
+    if (part < 0) {
+        snprintf(out, size, "step %d of %d", step + 1, d->count);
+        return;
+    }
+    bool core = json_is_true(json_object_get(json_array_get(parts, (size_t)part), "core"));
+    for (int i = 0; i < (int)json_array_size(parts); i++)
+        if (json_is_true(json_object_get(json_array_get(parts, (size_t)i), "core")) == core) {
+            count++;
+            number += i <= part;
+        }
+    snprintf(out, size, "%s %d of %d", core ? "step" : "part two,", number, count);
+}

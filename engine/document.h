@@ -73,4 +73,8 @@ int                document_find(const struct document *, const char *id);
 int                document_part_count(const struct document *);
 const char        *document_part_title(const struct document *, int part);
 
+/* Where a step stands, as headers and the map count it: "step 4 of 6", a part among those of the core; "part two, 1 of
+ * 4", one beyond it; steps in a lesson without parts. */
+void               document_place(const struct document *, int step, char *out, size_t size);
+
 #endif

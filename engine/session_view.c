@@ -482,24 +482,13 @@ static json_t *dock(const struct session *s)
 
 /* --- header, status, footer --------------------------------------------------------------------------------------- */
 
-/* "the catch · step 4 of 6": parts are counted among those of the same path, core or not. */
+/* "the catch · step 4 of 6" */
 static void where(const struct session *s, char *out, size_t size)
 {
-    const json_t *parts = json_object_get(document_json(s->document), "parts");
-    int part = session_here(s)->part;
-    if (part < 0) {
-        snprintf(out, size, "step %d of %d", s->at + 1, document_step_count(s->document));
-        return;
-    }
-    bool core = json_is_true(json_object_get(json_array_get(parts, (size_t)part), "core"));
-    int number = 0, count = 0;
-    for (int i = 0; i < (int)json_array_size(parts); i++)
-        if (json_is_true(json_object_get(json_array_get(parts, (size_t)i), "core")) == core) {
-            count++;
-            number += i <= part;
-        }
-    snprintf(out, size, "%s · %s %d of %d", document_part_title(s->document, part), core ? "step" : "part two,", number,
-             count);
+    char place[64];
+    const char *title = document_part_title(s->document, session_here(s)->part);
+    document_place(s->document, s->at, place, sizeof place);
+    snprintf(out, size, "%s%s%s", title, *title ? " · " : "", place);
 }
 
 static void status(const struct session *s, char *out, size_t size)

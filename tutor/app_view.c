@@ -60,18 +60,6 @@ static int first_open(const struct document *d, const json_t *lesson)
     return i;
 }
 
-/* The number that headers show for a step: its part's, among all parts. */
-static int shown_step(const struct document *d, int index)
-{
-    const struct step *step = document_step(d, index);
-    return step->part >= 0 ? step->part + 1 : index + 1;
-}
-
-static int shown_count(const struct document *d)
-{
-    return document_step(d, 0)->part >= 0 ? document_part_count(d) : document_step_count(d);
-}
-
 void app_lesson_state(const struct document *d, const json_t *progress, char *out, size_t size)
 {
     const json_t *lesson = lesson_progress(progress, document_id(d));
@@ -79,7 +67,7 @@ void app_lesson_state(const struct document *d, const json_t *progress, char *ou
     if (!lesson)
         snprintf(out, size, "not started");
     else if (open < document_step_count(d))
-        snprintf(out, size, "step %d of %d", shown_step(d, open), shown_count(d));
+        document_place(d, open, out, size);
     else {
         int right = (int)json_integer_value(json_object_get(lesson, "hits"));
         int all = right + (int)json_integer_value(json_object_get(lesson, "misses"));
@@ -107,8 +95,12 @@ static void map_where(const struct app *a, char *out, size_t size)
         return;
     const struct document *d = catalog_document(a->catalog, index);
     int open = first_open(d, last);
-    if (open < document_step_count(d))
-        snprintf(out + used, size - used, "%scontinue step %d", used ? " · " : "", shown_step(d, open));
+    char place[64];
+    if (open >= document_step_count(d))
+        return;
+    document_place(d, open, place, sizeof place);
+    const char *of = strstr(place, " of "); /* the map's corner has room for "step 3", not for how many there are */
+    snprintf(out + used, size - used, "%scontinue %.*s", used ? " · " : "", (int)(of ? of - place : 0), place);
 }
 
 static json_t *map(const struct app *a)

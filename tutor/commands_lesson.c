@@ -42,7 +42,11 @@ static json_t *list_row(const struct catalog *catalog, int index, json_t *progre
     json_t *lesson = progress_lesson(progress, document_id(document));
     int count = document_step_count(document), next = next_step(document, lesson);
     const char *state = next == count ? "done" : lesson ? "started" : "new";
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:i, s:o, s:I, s:I}", "lesson", document_id(document), "title",
+    char place[64] = "";
+    if (next < count)
+        document_place(document, next, place, sizeof place);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:o, s:I, s:I}", "place", place, "lesson",
+                     document_id(document), "title",
                      document_title(document), "group", catalog_group(catalog, index), "state", state, "steps",
                      step_ids(document), "step", next + (next < count), "next",
                      next < count ? json_string(document_step(document, next)->id) : json_null(), "hits",
@@ -64,8 +68,7 @@ static void print_row(const json_t *row, const char **group)
     else if (strcmp(state, "done") == 0)
         printf(", done");
     else
-        printf(", step %d of %zu", (int)json_integer_value(json_object_get(row, "step")),
-               json_array_size(json_object_get(row, "steps")));
+        printf(", %s", view_text(row, "place", ""));
     if (scored)
         printf(", %d of %d right", hits, scored);
     putchar('\n');
