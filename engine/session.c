@@ -220,11 +220,7 @@ static unsigned do_reset(struct session *s, struct outbox *out)
 {
     if (s->phase == PHASE_SAVING || s->phase == PHASE_FINISHED)
         return FX_BELL;
-    s->commit_id = session_post(s, out, "retract", json_pack("{s:s}", "scope", "step"));
-    if (!s->commit_id)
-        return FX_BELL;
-    s->phase = PHASE_SAVING;
-    return FX_STORE | FX_DRAW;
+    return session_commit(s, out, "retract", json_pack("{s:s}", "scope", "step"));
 }
 
 /* Takes the last reset of this step back, as long as the step has not gone on since. */
@@ -234,11 +230,7 @@ static unsigned do_undo(struct session *s, struct outbox *out)
         snprintf(s->message, sizeof s->message, "nothing to undo here");
         return FX_DRAW | FX_BELL;
     }
-    s->commit_id = session_post(s, out, "retract", json_pack("{s:s}", "target", s->reset_uuid));
-    if (!s->commit_id)
-        return FX_BELL;
-    s->phase = PHASE_SAVING;
-    return FX_STORE | FX_DRAW;
+    return session_commit(s, out, "retract", json_pack("{s:s}", "target", s->reset_uuid));
 }
 
 static unsigned do_dive(struct session *s)
@@ -319,7 +311,7 @@ static unsigned grade_key(struct session *s, uint32_t key, struct outbox *out)
         return session_grade(s, out, false);
     if (key == '2' || key == 'g')
         return session_grade(s, out, true);
-    return FX_BELL;
+    return s->offered && command_of_key(key) == COMMAND_SKIP ? do_skip(s, out) : FX_BELL;
 }
 
 static unsigned answer_phase_key(struct session *s, uint32_t key, struct outbox *out)

@@ -20,23 +20,23 @@ static json_t *confidence_json(int confidence)
     return confidence == SURE_GUESS ? json_string("guess") : json_integer(percent[confidence]);
 }
 
-static unsigned commit_failed(struct session *s, const char *why)
+/* A guess, cells, words or a grade may go on unsaved; a reset or its undo just did not happen. */
+static unsigned commit_failed(struct session *s, const char *kind, const char *why)
 {
-    snprintf(s->message, sizeof s->message, "not saved: %s; Enter tries again, k (:skip) goes on unsaved", why);
-    s->phase = session_here(s)->kind == STEP_PREDICT && !json_is_null(json_object_get(s->guess, "value"))
-        ? PHASE_SURE
-        : PHASE_ANSWER;
-    s->offered = true;
+    s->phase = s->uncommitted;
     s->commit_id = 0;
+    s->offered = strcmp(kind, "retract") != 0;
+    snprintf(s->message, sizeof s->message, "not saved: %s%s", why,
+             s->offered ? "; Enter tries again, k (:skip) goes on unsaved" : "");
     return FX_DRAW;
 }
 
-/* Posts the record on which the step's commit hangs, and waits. */
-static unsigned commit(struct session *s, struct outbox *out, const char *kind, json_t *payload)
+unsigned session_commit(struct session *s, struct outbox *out, const char *kind, json_t *payload)
 {
+    s->uncommitted = s->phase;
     s->commit_id = session_post(s, out, kind, payload);
     if (!s->commit_id)
-        return commit_failed(s, "the store is behind");
+        return commit_failed(s, kind, "the store is behind");
     s->phase = PHASE_SAVING;
     return FX_STORE | FX_DRAW;
 }
@@ -70,7 +70,7 @@ unsigned session_commit_prediction(struct session *s, struct outbox *out)
     json_object_set_new(payload, "attempt", json_integer(session_state_here(s)->attempt));
     json_object_set_new(payload, "seed", json_string(seed));
     json_object_set_new(payload, "lesson_sha256", json_string(document_sha256(s->document)));
-    return commit(s, out, "prediction", payload);
+    return session_commit(s, out, "prediction", payload);
 }
 
 unsigned session_commit_answer(struct session *s, struct outbox *out)
@@ -86,7 +86,7 @@ unsigned session_commit_answer(struct session *s, struct outbox *out)
     session_set(&s->guess, json_copy(payload));
     if (json_object_get(session_here(s)->json, "card"))
         json_object_set(payload, "card", json_object_get(session_here(s)->json, "card"));
-    return commit(s, out, "answer", payload);
+    return session_commit(s, out, "answer", payload);
 }
 
 /* A result record: what was shown, how the guess did, and the card that grows from it. */
@@ -145,7 +145,7 @@ unsigned session_committed(struct session *s, struct outbox *out)
 /* The loop adds the local day, which hangs on the learner's time zone. */
 unsigned session_grade(struct session *s, struct outbox *out, bool good)
 {
-    return commit(s, out, "review", json_pack("{s:s, s:I, s:O}", "grade", good ? "good" : "again", "latency_ms",
+    return session_commit(s, out, "review", json_pack("{s:s, s:I, s:O}", "grade", good ? "good" : "again", "latency_ms",
                                               (json_int_t)(s->now - s->shown_at), "card",
                                               json_object_get(session_here(s)->json, "card")));
 }
@@ -173,14 +173,17 @@ unsigned session_stored(struct session *s, const struct event *e, struct outbox 
 
 unsigned session_not_stored(struct session *s, const struct event *e)
 {
-    for (int i = 0; i < MOST_PENDING; i++)
-        if (s->pending[i].id != 0 && s->pending[i].id == e->id) {
-            json_decref(s->pending[i].record);
-            s->pending[i] = (struct pending){ 0 };
-            if (e->id == s->commit_id)
-                return commit_failed(s, e->text ? e->text : "the disk refused");
-            snprintf(s->message, sizeof s->message, "not saved: %s", e->text ? e->text : "the disk refused");
-            return FX_DRAW;
-        }
+    const char *why = e->text ? e->text : "the disk refused";
+    for (int i = 0; i < MOST_PENDING; i++) {
+        struct pending *p = &s->pending[i];
+        if (p->id == 0 || p->id != e->id)
+            continue;
+        snprintf(s->message, sizeof s->message, "not saved: %s", why);
+        if (e->id == s->commit_id)
+            commit_failed(s, view_text(p->record, "kind", ""), why);
+        json_decref(p->record);
+        *p = (struct pending){ 0 };
+        return FX_DRAW;
+    }
     return 0;
 }

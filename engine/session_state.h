@@ -68,6 +68,7 @@ struct session {
     bool        unsaved;                /* this step goes on without the store */
     bool        offered;                /* going on unsaved is on offer */
     long        commit_id;              /* record whose storing is waited for, 0: none */
+    enum phase  uncommitted;            /* where to go back to if it is refused */
 
     json_t     *given;                  /* live facts of this step, when they have come */
     json_t     *shown;                  /* result on screen: {"answer", "blocks", "provenance"} */
@@ -129,6 +130,8 @@ void session_echo(struct session *);
 
 /* --- session_commit.c: the store ---------------------------------------------------------------------------------- */
 
+/* Posts a record and waits in PHASE_SAVING for the store's answer; a refusal leads back to the phase of now. */
+unsigned session_commit(struct session *, struct outbox *, const char *kind, json_t *payload);
 /* Commits of a prediction, of cells or words, of a card's grade: PHASE_SAVING until the store answers. */
 unsigned session_commit_prediction(struct session *, struct outbox *);
 unsigned session_commit_answer(struct session *, struct outbox *);

@@ -1,0 +1,300 @@
+/* test_session.c: a lesson step by step: what each key, each answer of the store and each reply of the lab leads to.
+ * Every event passes rig_check: restore equals live, views are valid, no outcome before its commit. */
+#include "tests/session.h"
+
+static void commit_comes_before_compute(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    rig_type(&r, "40 %");
+    rig_key(&r, KEY_CODE_ENTER);
+    assert_int_equal(session_wants(r.session), WANTS_CONFIDENCE);
+    rig_key(&r, '3');
+    assert_null(r.request);
+    assert_true(session_busy(r.session));
+    assert_true(rig_store(&r));
+    assert_non_null(r.request);
+    assert_string_equal(view_text(r.request, "type", ""), "compute");
+    assert_true(rig_shows(&r, "40 %, 75 % sure"));
+    assert_false(rig_shows(&r, SECRET));
+    rig_settle(&r);
+    assert_true(rig_shows(&r, SECRET));
+    assert_true(rig_has(&r, "number", "result"));
+    rig_key(&r, KEY_CODE_ENTER);
+    assert_int_equal(session_step(r.session), document_find(r.document, "choice"));
+    rig_close(&r);
+}
+
+static void a_refused_guess_is_kept(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    rig_type(&r, "40");
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_key(&r, '2');
+    r.refuse = true;
+    rig_store(&r);
+    assert_true(rig_shows(&r, "not saved: disk full"));
+    assert_true(rig_shows(&r, "40 %"));
+    assert_null(r.request);
+    r.refuse = false;
+    rig_key(&r, KEY_CODE_ENTER); /* tries again */
+    rig_settle(&r);
+    assert_true(rig_has(&r, "number", "result"));
+    rig_close(&r);
+}
+
+static void going_on_unsaved_is_marked(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    rig_type(&r, "40");
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_key(&r, '2');
+    r.refuse = true;
+    rig_store(&r);
+    rig_key(&r, 'k');
+    assert_non_null(r.request);
+    rig_lab(&r);
+    assert_true(rig_shows(&r, SECRET));
+    assert_true(rig_shows(&r, "not saved"));
+    assert_false(rig_has(&r, "number", "guess"));
+    assert_int_equal(json_array_size(r.queue), 0);
+    rig_close(&r);
+}
+
+static void a_refused_reset_offers_nothing(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    rig_key(&r, 'R');
+    r.refuse = true;
+    rig_store(&r);
+    assert_true(rig_shows(&r, "not saved"));
+    assert_int_equal(session_wants(r.session), WANTS_LINE);
+    assert_null(r.request);
+    rig_close(&r);
+}
+
+static void guess(struct rig *r, const char *text, uint32_t sure)
+{
+    rig_type(r, text);
+    rig_key(r, KEY_CODE_ENTER);
+    rig_key(r, sure);
+    rig_settle(r);
+}
+
+static void a_problem_can_be_tried_again(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    rig_type(&r, "40");
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_key(&r, '2');
+    rig_store(&r);
+    rig_message(&r, json_pack("{s:s, s:O, s:s}", "type", "problem", "id", json_object_get(r.request, "id"), "text",
+                              "no such tensor"));
+    assert_true(rig_shows(&r, "no such tensor"));
+    json_decref(r.request);
+    r.request = NULL;
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_settle(&r);
+    assert_true(rig_has(&r, "number", "result"));
+    rig_close(&r);
+}
+
+static void lose_lab(struct rig *r)
+{
+    json_decref(r->request);
+    r->request = NULL;
+    rig_feed(r, (struct event){ .kind = EVENT_LAB_LOST, .text = "the lab ended (signal 9)" });
+}
+
+static void a_step_that_ends_two_labs_is_skipped(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    rig_type(&r, "40");
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_key(&r, '2');
+    rig_store(&r);
+    lose_lab(&r);
+    assert_non_null(r.request); /* asked again of the fresh lab */
+    assert_true(rig_shows(&r, "signal 9"));
+    lose_lab(&r);
+    assert_null(r.request);
+    rig_settle(&r);
+    assert_true(rig_has(&r, "number", "skipped"));
+    assert_false(rig_has(&r, "number", "result"));
+    rig_close(&r);
+}
+
+static void knobs_run_one_request_and_the_newest_waits(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    guess(&r, "40", '2');
+    rig_key(&r, KEY_CODE_RIGHT);
+    json_int_t first = json_integer_value(json_object_get(r.request, "id"));
+    rig_key(&r, KEY_CODE_RIGHT);
+    rig_key(&r, KEY_CODE_RIGHT);
+    assert_int_equal(json_integer_value(json_object_get(r.request, "id")), first);
+    rig_message(&r, json_pack("{s:s, s:I, s:f, s:[]}", "type", "result", "id", first + 1000, "answer", 1.0, "blocks"));
+    assert_int_equal(json_integer_value(json_object_get(r.request, "id")), first); /* a stranger's reply is dropped */
+    rig_lab(&r);
+    assert_non_null(r.request); /* the newest knobs */
+    double times = json_number_value(json_object_get(json_object_get(r.request, "knobs"), "times"));
+    assert_true(times >= 100);
+    rig_settle(&r);
+    rig_feed(&r, (struct event){ .kind = EVENT_COMMAND, .command = COMMAND_KNOB, .text = "scale=row" });
+    assert_true(rig_shows(&r, "cannot be 'row'"));
+    rig_close(&r);
+}
+
+static void no_idea_is_stored_unscored(void **unused)
+{
+    struct rig r;
+    json_t *all;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    rig_key(&r, '-');
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_settle(&r);
+    const json_t *state = rig_state(&r, "number", &all);
+    assert_true(json_is_null(json_object_get(json_object_get(state, "guess"), "value")));
+    assert_true(json_is_null(json_object_get(json_object_get(state, "result"), "hit")));
+    json_decref(all);
+    rig_close(&r);
+}
+
+static void every_kind_can_be_answered(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_key(&r, KEY_CODE_ENTER); /* read */
+    rig_settle(&r);
+    guess(&r, "50", '4');
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_feed(&r, (struct event){ .kind = EVENT_TEXT, .text = "a" }); /* a choice by id, as in plain mode */
+    guess(&r, "", '1');
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_feed(&r, (struct event){ .kind = EVENT_TEXT, .text = "2 1 3" });
+    guess(&r, "", '1');
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_settle(&r);
+    assert_true(rig_shows(&r, "a live fact"));
+    rig_key(&r, KEY_CODE_RIGHT);
+    guess(&r, "", '1');
+    assert_true(rig_has(&r, "place", "result"));
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_type(&r, "12"); /* both cells */
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_settle(&r);
+    assert_true(rig_shows(&r, "2 of 2 cells are right"));
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_key(&r, KEY_CODE_ENTER); /* the card's back */
+    rig_key(&r, '2');
+    rig_settle(&r);
+    assert_true(rig_has(&r, "recall", "review"));
+    rig_type(&r, "because it reads fewer bytes?");
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_settle(&r);
+    assert_true(rig_shows(&r, "our words"));
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_settle(&r);
+    assert_true(rig_shows(&r, SECRET)); /* explore computes by itself */
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_settle(&r);
+    assert_int_equal(session_next_open(r.session), document_step_count(r.document));
+    assert_true(rig_shows(&r, "The end of this lesson"));
+    rig_close(&r);
+}
+
+static void a_reset_can_be_undone(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    guess(&r, "40", '2');
+    rig_key(&r, 'R');
+    rig_settle(&r);
+    assert_false(rig_has(&r, "number", "guess"));
+    assert_int_equal(session_wants(r.session), WANTS_LINE);
+    rig_key(&r, 'u');
+    rig_settle(&r);
+    assert_true(rig_has(&r, "number", "result"));
+    assert_true(rig_shows(&r, SECRET));
+    rig_key(&r, 'u');
+    assert_true(rig_shows(&r, "nothing to undo"));
+    rig_close(&r);
+}
+
+static void hints_come_in_stages(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    rig_key(&r, 'h');
+    assert_true(rig_shows(&r, "Hint 1 of 2"));
+    assert_false(rig_shows(&r, "Hint 2 of 2"));
+    rig_key(&r, 'h');
+    rig_key(&r, 'h');
+    assert_true(rig_shows(&r, "no more hints"));
+    rig_settle(&r);
+    assert_true(rig_has(&r, "number", "hints"));
+    rig_close(&r);
+}
+
+static void a_half_written_explanation_comes_back(void **unused)
+{
+    struct rig r;
+    struct outbox out = { 0 };
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "explain");
+    rig_type(&r, "Fewer bytes");
+    assert_int_equal(session_draft(r.session, &out), FX_STORE);
+    json_array_append_new(r.queue, json_pack("{s:I, s:o}", "id", (json_int_t)out.record_id, "record", out.record));
+    rig_settle(&r);
+    rig_go(&r, "read");
+    rig_go(&r, "explain");
+    assert_true(rig_shows(&r, "Fewer bytes"));
+    rig_close(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(commit_comes_before_compute),
+        cmocka_unit_test(a_refused_guess_is_kept),
+        cmocka_unit_test(going_on_unsaved_is_marked),
+        cmocka_unit_test(a_refused_reset_offers_nothing),
+        cmocka_unit_test(a_problem_can_be_tried_again),
+        cmocka_unit_test(a_step_that_ends_two_labs_is_skipped),
+        cmocka_unit_test(knobs_run_one_request_and_the_newest_waits),
+        cmocka_unit_test(no_idea_is_stored_unscored),
+        cmocka_unit_test(every_kind_can_be_answered),
+        cmocka_unit_test(a_reset_can_be_undone),
+        cmocka_unit_test(hints_come_in_stages),
+        cmocka_unit_test(a_half_written_explanation_comes_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
