@@ -1,6 +1,6 @@
 /* test_session.c: a lesson step by step: what each key, each answer of the store and each reply of the lab leads to.
  * Every event passes rig_check: restore equals live, views are valid, no outcome before its commit. */
-#include "tests/session.h"
+#include "tests/rig.h"
 
 static void commit_comes_before_compute(void **unused)
 {

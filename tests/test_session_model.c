@@ -1,7 +1,7 @@
 /* test_session_model.c: random learners, stores and labs against the rules of a lesson.
- * The model is small: what must hold after any event (tests/session.h), what may leave in an outbox, and that a request
+ * The model is small: what must hold after any event (tests/rig.h), what may leave in an outbox, and that a request
  * for an outcome never leaves before its guess is stored. */
-#include "tests/session.h"
+#include "tests/rig.h"
 
 /* splitmix64 (Steele, Lea and Flood 2014) */
 static uint64_t state;
@@ -14,8 +14,8 @@ static uint32_t draw(uint32_t below)
 }
 
 static const uint32_t keys[] = {
-    KEY_CODE_ENTER, KEY_CODE_ENTER, KEY_CODE_ENTER, KEY_CODE_ENTER, '1', '2', '3', '4', '5', '-', '.', 'x', ' ', 'h', 'k',
-    'n', 'c', 'r', 'R', 'u', 'b', 'd', KEY_CODE_TAB, KEY_CODE_LEFT, KEY_CODE_RIGHT, KEY_CODE_UP, KEY_CODE_DOWN,
+    KEY_CODE_ENTER, KEY_CODE_ENTER, KEY_CODE_ENTER, KEY_CODE_ENTER, '1', '2', '3', '4', '5', '-', '.', 'x', ' ', 'h',
+    'k', 'n', 'c', 'r', 'R', 'u', 'b', 'd', KEY_CODE_TAB, KEY_CODE_LEFT, KEY_CODE_RIGHT, KEY_CODE_UP, KEY_CODE_DOWN,
     KEY_CODE_ESCAPE, KEY_CODE_BACKSPACE, 'g', 'a', 0x20ac,
 };
 static const char *const texts[] = { "50 %", "2 1 3", "a", "again", "good", "8", "junk \x1b[31m", "-", "" };

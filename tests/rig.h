@@ -1,7 +1,7 @@
-/* session.h: a lesson with every kind of step, and a store and a lab that exist only in the test.
+/* rig.h: a lesson with every kind of step, and a store and a lab that exist only in the test.
  * After every event the records acknowledged so far must rebuild exactly the durable part of the live session. */
-#ifndef TESTS_SESSION_H
-#define TESTS_SESSION_H
+#ifndef TESTS_RIG_H
+#define TESTS_RIG_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,8 @@
 
 #define CARD "\"card\":{\"front\":\"front\",\"back\":\"back\",\"again\":\"again\"}"
 #define ASK  "\"ask\":[{\"view\":\"prose\",\"text\":\"A question.\"}]"
-#define OPTIONS "\"options\":[{\"id\":\"a\",\"text\":\"A\"},{\"id\":\"b\",\"text\":\"B\"},{\"id\":\"c\",\"text\":\"C\"}]"
+#define OPTIONS \
+    "\"options\":[{\"id\":\"a\",\"text\":\"A\"},{\"id\":\"b\",\"text\":\"B\"},{\"id\":\"c\",\"text\":\"C\"}]"
 
 /* What the fake lab reveals; no view may hold it before the commit. */
 #define SECRET "the planted outcome"
