@@ -225,6 +225,43 @@ static bool number_hit(const json_t *rule, double guess, double outcome)
     return false;
 }
 
+static bool is_option(const struct step *s, const json_t *id)
+{
+    const json_t *options = json_object_get(s->rule, "options");
+    for (size_t i = 0; json_is_string(id) && i < json_array_size(options); i++)
+        if (json_equal(id, json_object_get(json_array_get(options, i), "id")))
+            return true;
+    return false;
+}
+
+static bool is_order(const struct step *s, const json_t *answer)
+{
+    size_t n = json_array_size(json_object_get(s->rule, "options"));
+    if (!json_is_array(answer) || json_array_size(answer) != n)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (!is_option(s, json_array_get(answer, i)))
+            return false;
+        for (size_t k = 0; k < i; k++)
+            if (json_equal(json_array_get(answer, i), json_array_get(answer, k)))
+                return false;
+    }
+    return true;
+}
+
+bool answer_fits(const struct step *s, const json_t *answer)
+{
+    if (!answer || json_is_null(answer))
+        return true;
+    switch (s->answer) {
+    case ANSWER_NUMBER:
+    case ANSWER_PLACE:  return json_is_number(answer) || json_is_string(answer);
+    case ANSWER_CHOICE: return is_option(s, answer);
+    case ANSWER_ORDER:  return is_order(s, answer);
+    default:            return true;
+    }
+}
+
 bool answer_hit(const struct step *s, const json_t *guess, const json_t *outcome)
 {
     if (!guess || !outcome || json_is_null(guess) || json_is_null(outcome))

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/answer.h"
 #include "engine/session_state.h"
 #include "engine/sha256.h"
 #include "engine/view.h"
@@ -93,6 +94,8 @@ static json_t *outcome_of(const json_t *message)
 
 static unsigned result(struct session *s, const json_t *message, struct outbox *out)
 {
+    if (!answer_fits(session_here(s), json_object_get(message, "answer")))
+        return session_failed(s, "the lab's answer is none that this step can have");
     bool first = s->phase == PHASE_COMMITTED && session_here(s)->kind == STEP_PREDICT && !session_state_here(s)->result;
     s->request_id = 0;
     session_set(&s->shown, outcome_of(message));

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/answer.h"
 #include "engine/session_state.h"
 #include "engine/view.h"
 
@@ -56,6 +57,10 @@ void session_apply(struct session *s, const json_t *record, int64_t utc)
     const json_t *rev = json_object_get(record, "rev");
     if (json_is_integer(rev) && json_integer_value(rev) != document_step(s->document, index)->rev)
         return;
+    const struct step *step = document_step(s->document, index);
+    if (!answer_fits(step, json_object_get(json_object_get(payload, "outcome"), "answer"))
+        || (strcmp(kind, "prediction") == 0 && !answer_fits(step, json_object_get(payload, "value"))))
+        return; /* of another lesson file with the same ids, or of a damaged database */
     struct step_state *state = &s->states[index];
     if (s->reset_at == index && strcmp(kind, "retract") != 0)
         s->reset_at = -1; /* the step has gone on: taking the reset back would mix two attempts */
