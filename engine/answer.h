@@ -23,8 +23,8 @@ void answer_rule_text(const struct step *, char *out, size_t size);
 
 /* A guess as stored and sent: {"value": number | option id | [ids], "text": as understood}. */
 
-/* Whether an answer, from a lab or from a database, is one that this step can have: a number, an option id, every option
- * id once, or null. Whoever takes one from outside asks this first; everything else here may rely on it. */
+/* Whether an answer, from a lab or from a database, is one that this step can have: a number, an option id, every
+ * option id once, or null. Whoever takes one from outside asks this first; everything else here may rely on it. */
 bool answer_fits(const struct step *, const json_t *answer);
 
 /* Whether `guess` (value as above) hits `outcome` (number, id or list of ids). NaN outcomes are never hit. */
