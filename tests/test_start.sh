@@ -20,19 +20,24 @@ see()
     sed 's/^/    /' "$work/screen"
 }
 
+# Keys typed before the program has gone would be its own: every start waits for this.
+left() { see "$1" "^prompt"; }
+
 start() { tmux send-keys "clear; $1 XDG_STATE_HOME=$work/state $SAFFRON $2" Enter; }
 
 tmux new-session -d -x 80 -y 30 "env PS1='prompt ' TERM=xterm-256color LC_ALL=C.UTF-8 sh"
 start "" ""
 see "the first start opens the first prediction" "your guess"
 tmux send-keys q
-see "q leaves" "^prompt"
+left "q leaves the lesson"
 start "" ""
 see "a later start opens the map" "The other lever .*step 1"
 tmux send-keys q
+left "q leaves the map"
 start TERM=nonsense ""
 see "an unknown terminal shows the map all the same" "step 1"
 tmux send-keys q
+left "q leaves it"
 start "" "--plain coarse-cup"
 see "plain mode in a terminal waits after what is read" "^Enter goes on:"
 tmux send-keys Enter
@@ -40,9 +45,11 @@ see "and prompts for an answer" "^your answer:"
 tmux send-keys "54 @50" Enter
 see "and computes it" "^outcome: computed"
 tmux send-keys ":quit" Enter
+left ":quit leaves the lesson"
 start "" ""
 see "plain mode is remembered" "^1. The other lever, step 1"
 tmux send-keys ":quit" Enter
+left ":quit leaves the map"
 start "" "set plain off"
 see "and can be given up" "^plain off"
 start "" "read coarse-cup | head -2"
