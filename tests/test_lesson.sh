@@ -43,7 +43,9 @@ else
 fi
 
 for lesson in lessons/*.lua; do
-    if findings=$(XDG_STATE_HOME=$work "$saffron" check "$lesson" 2>&1); then
+    findings=$(XDG_STATE_HOME=$work "$saffron" check "$lesson" 2>&1)
+    [ -z "${SAN:-}" ] || findings=$(echo "$findings" | grep -v 'takes longer than 20 s') # a sanitizer is slow
+    if [ -z "$findings" ]; then
         echo "ok check finds nothing in $lesson"
     else
         echo "$findings"
