@@ -193,6 +193,7 @@ static unsigned do_source(struct session *s, struct outbox *out)
     }
     const char *name = json_string_value(json_array_get(kernels, (size_t)s->source++ % count));
     s->request_id = s->next_id++;
+    s->expects = "source";
     out->request = json_pack("{s:s, s:I, s:s}", "type", "source", "id", (json_int_t)s->request_id, "function", name);
     return FX_LAB | FX_DRAW;
 }
@@ -416,12 +417,12 @@ unsigned session_feed(struct session *s, const struct event *e, struct outbox *o
     return effects | session_ask_lab(s, out);
 }
 
-bool session_go(struct session *s, const char *step)
+bool session_go(struct session *s, const char *step, struct outbox *out)
 {
     int index = document_find(s->document, step);
     if (index < 0 || s->phase == PHASE_SAVING)
         return false;
-    enter(s, index, NULL);
+    enter(s, index, out);
     return true;
 }
 

@@ -32,8 +32,8 @@ json_t         *session_view(const struct session *);
 /* What restore promises: every step's durable state, as JSON, for tests ("step id": {...}). New reference. */
 json_t         *session_durable(const struct session *);
 
-/* Goes to a step, by id; false if there is none. */
-bool            session_go(struct session *, const char *step);
+/* Goes to a step, by id; false if there is none, or a commit is under way. With `out` a running request is canceled. */
+bool            session_go(struct session *, const char *step, struct outbox *out);
 
 int             session_step(const struct session *);      /* index of the step on screen */
 int             session_next_open(const struct session *); /* first step not done, or step count */

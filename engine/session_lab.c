@@ -38,6 +38,7 @@ unsigned session_request_outcome(struct session *s, struct outbox *out)
     const struct step *step = session_here(s);
     session_seed(s, session_state_here(s)->attempt + s->again, seed);
     s->request_id = s->next_id++;
+    s->expects = "result";
     s->stale = false;
     s->fraction = 0;
     snprintf(s->label, sizeof s->label, "computing");
@@ -52,6 +53,7 @@ static unsigned request_given(struct session *s, struct outbox *out)
     char seed[17];
     session_seed(s, session_state_here(s)->attempt, seed);
     s->request_id = s->next_id++;
+    s->expects = "given";
     out->request = json_pack("{s:s, s:I, s:s, s:s, s:s}", "type", "given", "id", (json_int_t)s->request_id, "lesson",
                              document_sha256(s->document), "step", session_here(s)->id, "seed", seed);
     return FX_LAB | FX_DRAW;
@@ -118,6 +120,10 @@ unsigned session_from_lab(struct session *s, const struct event *e, struct outbo
         snprintf(s->label, sizeof s->label, "%s", view_text(e->message, "label", "computing"));
         return FX_DRAW;
     }
+    if (strcmp(type, "problem") == 0)
+        return session_failed(s, view_text(e->message, "text", "the lab could not compute this step"));
+    if (strcmp(type, s->expects) != 0)
+        return 0; /* an outcome that nobody asked for may come before its guess is committed */
     if (strcmp(type, "result") == 0)
         return result(s, e->message, out);
     if (strcmp(type, "given") == 0) {
@@ -125,14 +131,9 @@ unsigned session_from_lab(struct session *s, const struct event *e, struct outbo
         session_set(&s->given, json_incref(json_object_get(e->message, "blocks")));
         return FX_DRAW;
     }
-    if (strcmp(type, "source") == 0) {
-        s->request_id = 0;
-        session_set(&s->overlay, json_incref(json_object_get(e->message, "blocks")));
-        return FX_DRAW;
-    }
-    if (strcmp(type, "problem") == 0)
-        return session_failed(s, view_text(e->message, "text", "the lab could not compute this step"));
-    return 0;
+    s->request_id = 0;
+    session_set(&s->overlay, json_incref(json_object_get(e->message, "blocks")));
+    return FX_DRAW;
 }
 
 /* The lab is gone with our request. Ask the fresh one; a step that ends two labs is left unscored. */

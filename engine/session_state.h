@@ -77,6 +77,7 @@ struct session {
     int         knob;                   /* with the focus, -1: none */
     int         again;                  /* how many other seeds were tried */
     long        request_id;             /* lab request waited for, 0: none */
+    const char *expects;                /* the type of its reply: "result", "given" or "source" */
     bool        stale;                  /* knobs moved while it ran: send another when it ends */
     double      fraction;               /* of the running request */
     char        label[128];

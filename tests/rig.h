@@ -250,7 +250,7 @@ static inline void rig_settle(struct rig *r)
 
 static inline void rig_go(struct rig *r, const char *step)
 {
-    assert_true(session_go(r->session, step));
+    assert_true(session_go(r->session, step, NULL));
     rig_feed(r, (struct event){ .kind = EVENT_TICK });
     rig_settle(r);
 }

@@ -226,6 +226,23 @@ static void every_kind_can_be_answered(void **unused)
     rig_close(&r);
 }
 
+/* A lab that answers a question about facts with an outcome does not get it on screen. */
+static void no_reply_shows_an_outcome_before_its_commit(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    assert_true(session_go(r.session, "place", NULL));
+    rig_feed(&r, (struct event){ .kind = EVENT_TICK });
+    assert_string_equal(view_text(r.request, "type", ""), "given");
+    rig_message(&r, json_pack("{s:s, s:O, s:f, s:[{s:s, s:s}]}", "type", "result", "id",
+                              json_object_get(r.request, "id"), "answer", 5.0, "blocks", "view", "prose", "text",
+                              SECRET));
+    assert_false(rig_shows(&r, SECRET));
+    assert_int_equal(session_wants(r.session), WANTS_LINE);
+    rig_close(&r);
+}
+
 static void a_reset_can_be_undone(void **unused)
 {
     struct rig r;
@@ -292,6 +309,7 @@ int main(void)
         cmocka_unit_test(knobs_run_one_request_and_the_newest_waits),
         cmocka_unit_test(no_idea_is_stored_unscored),
         cmocka_unit_test(every_kind_can_be_answered),
+        cmocka_unit_test(no_reply_shows_an_outcome_before_its_commit),
         cmocka_unit_test(a_reset_can_be_undone),
         cmocka_unit_test(hints_come_in_stages),
         cmocka_unit_test(a_half_written_explanation_comes_back),

@@ -116,7 +116,7 @@ static void random_histories(void **unused)
             check_request(&r);
             check_records(&r);
             if (draw(40) == 0)
-                session_go(r.session, document_step(r.document, (int)draw(9))->id);
+                session_go(r.session, document_step(r.document, (int)draw(9))->id, NULL);
         }
         rig_close(&r);
     }

@@ -34,6 +34,7 @@ static unsigned ask_next(struct app *a, struct outbox *out)
         if (a->asks & 1u << d) {
             a->asks &= ~(1u << d);
             a->asking = d;
+            a->asked = a->document;
             out->ask = d;
             out->ask_about = d == DATA_LESSON ? document_id(a->document) : "";
             return FX_ASK;
@@ -90,6 +91,13 @@ static unsigned open_lesson(struct app *a, const struct document *document, cons
     return go(a, PLACE_OPENING);
 }
 
+/* Lets the step on screen ask the lab for its live facts. */
+static unsigned tick(struct app *a, struct outbox *out)
+{
+    const struct event e = { .kind = EVENT_TICK, .now = a->now };
+    return session_feed(a->session, &e, out);
+}
+
 /* The stored events have come: the session starts where the learner left. */
 static unsigned start_session(struct app *a, const json_t *records, struct outbox *out)
 {
@@ -99,15 +107,13 @@ static unsigned start_session(struct app *a, const json_t *records, struct outbo
         return 0;
     session_restore(a->session, records);
     if (*a->wanted_step)
-        session_go(a->session, a->wanted_step);
+        session_go(a->session, a->wanted_step, NULL);
     const struct step *step = document_step(a->document, session_step(a->session));
     out->record_id = a->record_id++;
     out->record = json_pack("{s:s, s:s, s:s, s:i, s:{}}", "kind", "open", "lesson", document_id(a->document), "step",
                             step->id, "rev", step->rev, "payload");
     go(a, PLACE_LESSON);
-    /* A tick lets the step ask the lab for its live facts. */
-    const struct event tick = { .kind = EVENT_TICK, .now = a->now };
-    return FX_STORE | FX_DRAW | session_feed(a->session, &tick, out);
+    return FX_STORE | FX_DRAW | tick(a, out);
 }
 
 static void take_settings(struct app *a, const json_t *settings)
@@ -137,7 +143,7 @@ static unsigned data_came(struct app *a, const struct event *e, struct outbox *o
         }
         break;
     case DATA_LESSON:
-        if (a->place == PLACE_OPENING)
+        if (a->place == PLACE_OPENING && a->asked == a->document)
             effects |= start_session(a, data, out);
         break;
     default: break;
@@ -170,15 +176,15 @@ int app_jump_items(const struct app *a, int *steps, int most)
     return count;
 }
 
-static unsigned jump_to(struct app *a, int step)
+static unsigned jump_to(struct app *a, int step, struct outbox *out)
 {
-    if (!session_go(a->session, document_step(a->document, step)->id)) {
+    if (!session_go(a->session, document_step(a->document, step)->id, out)) {
         snprintf(a->message, sizeof a->message, "a guess is being saved");
         return FX_DRAW | FX_BELL;
     }
     a->popup = POPUP_NONE;
     a->scroll = 0;
-    return FX_DRAW;
+    return FX_DRAW | (out->cancel ? FX_CANCEL : 0) | tick(a, out);
 }
 
 static int hits(const struct app *a, struct search_hit *list)
@@ -186,12 +192,12 @@ static int hits(const struct app *a, struct search_hit *list)
     return a->line.size ? search_dives(a->catalog, a->line.text, list, MOST_HITS) : 0;
 }
 
-static unsigned pick(struct app *a, int item)
+static unsigned pick(struct app *a, int item, struct outbox *out)
 {
     int steps[128];
     struct search_hit found[MOST_HITS];
     if (a->popup == POPUP_JUMP)
-        return item >= 0 && item < app_jump_items(a, steps, 128) ? jump_to(a, steps[item]) : FX_BELL;
+        return item >= 0 && item < app_jump_items(a, steps, 128) ? jump_to(a, steps[item], out) : FX_BELL;
     if (a->place == PLACE_MAP)
         return item >= 0 && item < app_map_count(a) ? open_lesson(a, catalog_document(a->catalog, item), NULL)
                                                     : FX_BELL;
@@ -219,7 +225,7 @@ static bool filtering(const struct app *a)
 }
 
 /* Keys of a menu; a filter takes the printable ones. 0: not a menu's key. */
-static unsigned menu_key(struct app *a, uint32_t key)
+static unsigned menu_key(struct app *a, uint32_t key, struct outbox *out)
 {
     int by = key == KEY_CODE_DOWN ? 1 : key == KEY_CODE_UP ? -1 : 0;
     if (by) {
@@ -230,7 +236,7 @@ static unsigned menu_key(struct app *a, uint32_t key)
         return FX_DRAW;
     }
     if (key == KEY_CODE_ENTER)
-        return pick(a, a->focus);
+        return pick(a, a->focus, out);
     if (filtering(a) && line_key(&a->line, key)) {
         a->focus = 0;
         return FX_DRAW;
@@ -314,25 +320,20 @@ static unsigned toggle(struct app *a, enum popup popup)
     return FX_DRAW;
 }
 
-static unsigned quit(struct app *a, struct outbox *out)
+/* Before a lesson is left: half-written words are kept. */
+static unsigned leave(struct app *a, struct outbox *out)
 {
-    unsigned effects = 0;
-    if (a->place == PLACE_LESSON && a->session)
-        effects = session_draft(a->session, out);
-    return effects | FX_DONE;
+    return a->place == PLACE_LESSON ? session_draft(a->session, out) : 0;
 }
 
 /* Commands of the app itself. 0: it is the session's. */
 static unsigned command(struct app *a, enum command c, struct outbox *out)
 {
     switch (c) {
-    case COMMAND_MAP: {
-        unsigned effects = a->place == PLACE_LESSON ? session_draft(a->session, out) : 0;
-        return effects | open_map(a);
-    }
-    case COMMAND_RECALL: return open_recall(a);
-    case COMMAND_SEARCH: return go(a, PLACE_SEARCH);
-    case COMMAND_STATS:  return open_stats(a);
+    case COMMAND_MAP:    return leave(a, out) | open_map(a);
+    case COMMAND_RECALL: return leave(a, out) | open_recall(a);
+    case COMMAND_SEARCH: return leave(a, out) | go(a, PLACE_SEARCH);
+    case COMMAND_STATS:  return leave(a, out) | open_stats(a);
     case COMMAND_THEME:  return next_theme(a, out);
     case COMMAND_MOUSE:  return toggle_mouse(a, out);
     case COMMAND_REDRAW: return FX_DRAW | FX_REDRAW;
@@ -341,7 +342,7 @@ static unsigned command(struct app *a, enum command c, struct outbox *out)
         snprintf(a->message, sizeof a->message, "copied as text");
         return FX_COPY | FX_DRAW;
     case COMMAND_REPORT: return report(a, out);
-    case COMMAND_QUIT:   return quit(a, out);
+    case COMMAND_QUIT:   return leave(a, out) | FX_DONE;
     case COMMAND_JUMP:   return a->place == PLACE_LESSON ? toggle(a, POPUP_JUMP) : FX_BELL;
     default:             return 0;
     }
@@ -385,13 +386,13 @@ static bool typing(const struct app *a)
     return filtering(a) || (a->place == PLACE_LESSON && a->popup == POPUP_NONE && session_typing(a->session));
 }
 
-static unsigned popup_key(struct app *a, const struct event *e)
+static unsigned popup_key(struct app *a, const struct event *e, struct outbox *out)
 {
     int lines = scroll_lines(e->key);
     if (e->key == KEY_CODE_ESCAPE)
         return toggle(a, a->popup);
     if (a->popup == POPUP_JUMP)
-        return menu_key(a, e->key);
+        return menu_key(a, e->key, out);
     if (lines)
         return scroll_by(a, lines);
     if (e->key == 'q' || command_of_key(e->key) == COMMAND_HELP || e->key == KEY_CODE_ENTER)
@@ -416,7 +417,7 @@ static unsigned key(struct app *a, const struct event *e, struct outbox *out)
     if (e->key == 0x0c) /* Ctrl-L */
         return FX_DRAW | FX_REDRAW;
     if (a->popup != POPUP_NONE)
-        return popup_key(a, e);
+        return popup_key(a, e, out);
     if (a->place == PLACE_LESSON)
         return lesson_key(a, e, out);
     if (a->place == PLACE_RECALL && a->recall) {
@@ -426,7 +427,7 @@ static unsigned key(struct app *a, const struct event *e, struct outbox *out)
         unsigned effects = recall_feed(a->recall, e, out);
         return effects & FX_DONE ? e->key == 'q' ? FX_DONE : open_map(a) : effects;
     }
-    unsigned effects = menu_key(a, e->key);
+    unsigned effects = menu_key(a, e->key, out);
     if (effects)
         return effects;
     if (e->key == KEY_CODE_ESCAPE)
@@ -453,7 +454,7 @@ static unsigned named_command(struct app *a, const struct event *e, struct outbo
         return effects;
     if (a->popup != POPUP_NONE || a->place == PLACE_MAP || a->place == PLACE_SEARCH) {
         if (e->command == COMMAND_NEXT)
-            return pick(a, a->focus);
+            return pick(a, a->focus, out);
         return e->command == COMMAND_BACK ? (a->popup != POPUP_NONE ? toggle(a, a->popup) : open_map(a)) : FX_BELL;
     }
     if (a->place == PLACE_LESSON)

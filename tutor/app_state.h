@@ -23,6 +23,7 @@ struct app {
     json_t                *progress, *cards, *calibration, *settings; /* the store's last answers, or NULL */
     unsigned               asks;         /* bit 1 << data: still to be asked */
     enum data              asking;       /* under way */
+    const struct document *asked;        /* what `document` was when it left: a reply about another one is old */
     long                   next_base;    /* first id of the next session or recall */
     long                   record_id;    /* of the app's own records */
     int64_t                now;
@@ -32,7 +33,6 @@ struct app {
     const json_t          *dive;         /* POPUP_DIVE */
     char                   theme[32];
     bool                   mouse;
-    bool                   leaving;      /* quit once the draft is stored */
     char                   message[512];
 };
 

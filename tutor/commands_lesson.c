@@ -121,7 +121,7 @@ static void print_heading(const char *title, const char *more)
 /* What stands on the step's screen now: the question, or what its prediction has opened. */
 static void print_step(struct plain_print *print, struct session *session, const struct step *step)
 {
-    session_go(session, step->id);
+    session_go(session, step->id, NULL);
     json_t *view = session_view(session), *body = json_object_get(view, "body");
     json_t *ask = json_object_get(step->json, "ask");
     bool asks = ask && json_equal(json_array_get(ask, 0), json_array_get(body, 0));

@@ -49,7 +49,7 @@ bool drive_open(struct drive *d, const struct options *options, const char *word
     if (d->lesson.own)
         actors_lesson(d->actors, d->lesson.document, d->lesson.path);
     session_restore(d->session, d->records);
-    session_go(d->session, d->lesson.step);
+    session_go(d->session, d->lesson.step, NULL);
     d->step = document_step(d->lesson.document, document_find(d->lesson.document, d->lesson.step))->json;
     return true;
 }
