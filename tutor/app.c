@@ -178,13 +178,14 @@ int app_jump_items(const struct app *a, int *steps, int most)
 
 static unsigned jump_to(struct app *a, int step, struct outbox *out)
 {
+    unsigned effects = session_draft(a->session, out);
     if (!session_go(a->session, document_step(a->document, step)->id, out)) {
         snprintf(a->message, sizeof a->message, "a guess is being saved");
-        return FX_DRAW | FX_BELL;
+        return effects | FX_DRAW | FX_BELL;
     }
     a->popup = POPUP_NONE;
     a->scroll = 0;
-    return FX_DRAW | (out->cancel ? FX_CANCEL : 0) | tick(a, out);
+    return effects | FX_DRAW | (out->cancel ? FX_CANCEL : 0) | tick(a, out);
 }
 
 static int hits(const struct app *a, struct search_hit *list)
@@ -425,7 +426,12 @@ static unsigned key(struct app *a, const struct event *e, struct outbox *out)
         if (c == COMMAND_HELP || c == COMMAND_THEME || c == COMMAND_COPY)
             return command(a, c, out);
         unsigned effects = recall_feed(a->recall, e, out);
-        return effects & FX_DONE ? e->key == 'q' ? FX_DONE : open_map(a) : effects;
+        if (effects & FX_DONE)
+            return e->key == 'q' ? FX_DONE : open_map(a);
+        if (effects == FX_BELL && scroll_lines(e->key))
+            return scroll_by(a, scroll_lines(e->key));
+        a->scroll = effects & FX_DRAW ? 0 : a->scroll;
+        return effects;
     }
     unsigned effects = menu_key(a, e->key, out);
     if (effects)

@@ -103,23 +103,24 @@ unsigned recall_feed(struct recall *r, const struct event *e, struct outbox *out
     r->now = e->now > r->now ? e->now : r->now;
     if (e->kind == EVENT_STORED)
         return stored(r, e);
-    if (e->kind == EVENT_NOT_STORED && e->id == r->saving) {
+    if (e->kind == EVENT_NOT_STORED && r->saving && e->id == r->saving) {
         r->saving = 0;
         snprintf(r->message, sizeof r->message, "not saved: %s; grade again to retry",
                  e->text ? e->text : "the disk refused");
         return FX_DRAW;
     }
+    if (e->kind != EVENT_KEY && e->kind != EVENT_TEXT && e->kind != EVENT_COMMAND)
+        return 0;
     if (r->saving)
         return e->kind == EVENT_KEY && e->key == 'q' ? FX_DONE : FX_BELL;
-    if (e->kind == EVENT_KEY || e->kind == EVENT_TEXT || e->kind == EVENT_COMMAND)
-        r->message[0] = '\0';
+    r->message[0] = '\0';
     if (e->kind == EVENT_KEY)
         return key(r, e->key, out);
     if (e->kind == EVENT_TEXT && r->shown && (strcmp(e->text, "again") == 0 || strcmp(e->text, "good") == 0))
         return grade(r, out, strcmp(e->text, "good") == 0);
-    if (e->kind == EVENT_COMMAND)
-        return key(r, e->command == COMMAND_NEXT ? KEY_CODE_ENTER : command_table[e->command].key, out);
-    return e->kind == EVENT_TEXT ? FX_BELL : 0;
+    if (e->kind == EVENT_COMMAND && e->command < COMMAND_COUNT)
+        return key(r, command_table[e->command].key, out);
+    return FX_BELL;
 }
 
 static void add_key(json_t *keys, const char *name, const char *does)
