@@ -43,7 +43,7 @@ PKGINC  := $(call pkg,--cflags $(PKGS))
 LIBS     = $(PKGLIBS) -lm -ldl -pthread
 TESTLIBS = $(call pkg,--libs cmocka)
 
-SRC   := $(wildcard kernels/*.c engine/*.c db/*.c tutor/*.c)
+SRC   := $(filter-out kernels/module_%,$(wildcard kernels/*.c engine/*.c db/*.c tutor/*.c))
 OBJ   := $(SRC:%.c=$(B)/obj/%.o)
 MAIN  := $(B)/obj/tutor/main.o
 LIB   := $(B)/libsaffron.a
@@ -54,7 +54,11 @@ BENCH := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/bench_*.c))
 LESSONS := $(wildcard lessons/*.lua)
 DATA    := $(patsubst %,$(B)/data/%,$(wildcard kernels/*.[ch]) $(shell find lessons -type f ! -path 'lessons/pictures/*' ! -name '.*' 2>/dev/null)) $(LESSONS:%.lua=$(B)/data/%.json)
 
-all: $(B)/saffron $(DATA)
+# Modules, opened by the lab when first used: each only where its library is.
+BLAS    := $(call pkg,--libs openblas)
+MODULES := $(if $(BLAS),$(B)/lib/saffron_blas.so)
+
+all: $(B)/saffron $(DATA) $(MODULES)
 
 $(B)/saffron: $(MAIN) $(LIB)
 	$(SAY) LINK $@
@@ -81,6 +85,11 @@ $(B)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
 	$(Q)$(COMPILE) -MT $@ -MF $@.d -o $@ $< $(LIB) $(TESTLIBS) $(LIBS) $(LDFLAGS)
+
+$(B)/lib/saffron_blas.so: kernels/module_blas.c $(B)/flags
+	@mkdir -p $(@D)
+	$(SAY) CC $@
+	$(Q)$(COMPILE) -fPIC -shared -MF $@.d -o $@ $< $(BLAS) $(LDFLAGS)
 
 # What a lesson looks like to the tutor; made here so that the map draws before the lab has started.
 $(B)/data/lessons/%.json: lessons/%.lua $(B)/saffron
@@ -183,6 +192,7 @@ pictures: all
 	$(B)/saffron shot quantization:zeros --db $$home/p.db --size 80x44 -o lessons/pictures/reveal.svg; rm -r $$home
 
 BIN   = $(DESTDIR)$(PREFIX)/bin
+MODS  = $(DESTDIR)$(PREFIX)/lib/saffron
 SHARE = $(DESTDIR)$(PREFIX)/share
 # completion of each shell: source:place under share/
 COMPLETIONS := saffron.bash:bash-completion/completions/saffron _saffron:zsh/site-functions/_saffron \
@@ -196,6 +206,7 @@ install: all $(B)/saffron.1
 	@mkdir -p $(BIN) $(SHARE)/saffron $(SHARE)/man/man1 $(SHARE)/doc/saffron
 	install -m 755 $(B)/saffron $(BIN)/saffron
 	install -m 644 $(B)/saffron.1 $(SHARE)/man/man1/saffron.1
+	@$(if $(MODULES),mkdir -p $(MODS) && install -m 755 $(MODULES) $(MODS))
 	install -m 644 LICENSE README.md $(SHARE)/doc/saffron
 	@for c in $(COMPLETIONS); do to=$(SHARE)/$${c#*:}; mkdir -p $${to%/*}; \
 	    install -m 644 tutor/completions/$${c%%:*} $$to || exit 1; done
@@ -208,7 +219,7 @@ stubs: $(B)/saffron
 
 uninstall:
 	rm -f $(BIN)/saffron $(SHARE)/man/man1/saffron.1 $(foreach c,$(COMPLETIONS),$(SHARE)/$(lastword $(subst :, ,$(c))))
-	rm -rf $(SHARE)/saffron $(SHARE)/doc/saffron
+	rm -rf $(SHARE)/saffron $(SHARE)/doc/saffron $(MODS)
 
 clean:
 	rm -rf build
@@ -217,4 +228,4 @@ clean:
 .SECONDARY:
 .DELETE_ON_ERROR:
 
--include $(OBJ:.o=.d) $(TESTS:=.d) $(FUZZ:=.d) $(BENCH:=.d) $(KERNEL_TESTS:=.d)
+-include $(OBJ:.o=.d) $(MODULES:=.d) $(TESTS:=.d) $(FUZZ:=.d) $(BENCH:=.d) $(KERNEL_TESTS:=.d)
