@@ -114,7 +114,6 @@ static enum kernel_status product_plain(const float *x, const float *w, size_t m
 enum kernel_status dense_product(const float *x, const float *w, size_t m, size_t n, size_t k, float *y,
                                  enum isa isa, const struct progress *progress)
 {
-    const struct dense_module *module = module_for(isa, k);
     const struct dense_module *module = k <= INT_MAX && n <= INT_MAX ? module_for(isa, k) : NULL;
     if (k && (m > SIZE_MAX / 16 / k || n > SIZE_MAX / 16 / k))
         return KERNEL_BAD_SHAPE;
