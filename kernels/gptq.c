@@ -203,7 +203,7 @@ static void round_row(struct gptq *g, size_t row, size_t first, size_t end)
         size_t s = row / g->q->tile_rows * g->q->scales_per_row + across;
         float rounded = round_one(g, w[i], row, col, s);
         error[i - first] = (w[i] - rounded) / (float)u[i];
-        for (size_t j = i; j < end; j++)
+        for (size_t j = i + 1; j < end; j++)
             w[j] -= error[i - first] * (float)u[j];
     }
 }
@@ -217,8 +217,6 @@ static enum kernel_status correct_rest(struct gptq *g, size_t first, size_t end)
             g->push[j * width + i] = (float)g->h[(first + i) * g->cols + end + j];
     for (size_t row = 0; row < g->rows && rest; row += CHUNK) {
         size_t rows = g->rows - row < CHUNK ? g->rows - row : CHUNK;
-        for (size_t r = 1; r < rows && width < g->block; r++)
-            memmove(g->error + row * g->block + r * width, g->error + (row + r) * g->block, width * sizeof(float));
         enum kernel_status status = dense_product(g->error + row * g->block, g->push, rows, rest, width, g->change,
                                                   g->task->isa, NULL);
         if (status != KERNEL_OK)
@@ -296,6 +294,13 @@ static enum kernel_status name_groups(const struct gptq *g, struct method_result
     return KERNEL_OK;
 }
 
+/* A block format brings its own kind of scale. Double quantization spans the tensor: its scales stay. */
+static enum scale_kind scale_kind_of(const struct quant *q)
+{
+    const struct format *f = q->recipe.format;
+    return f->block ? recipe_scale(f).kind : q->recipe.scale.kind;
+}
+
 enum kernel_status method_gptq(const struct method_task *task, const struct progress *progress,
                                struct method_result *result)
 {
@@ -307,7 +312,7 @@ enum kernel_status method_gptq(const struct method_task *task, const struct prog
     if (status != KERNEL_OK || !g.rows || !g.cols)
         return status;
     g.block = g.block < g.cols ? g.block : g.cols;
-    g.grouped = g.q->tile_cols < g.cols && g.q->recipe.format->scale && g.q->tensor_scale == 1;
+    g.grouped = g.q->tile_cols < g.cols && scale_kind_of(g.q) != SCALE_DOUBLE;
     g.kernel = kernel_find(KERNEL_ENCODE, task->weights.format->name, ISA_SCALAR);
     if (task->weights.zero == ZERO_FULL)
         g.grid.code_min = -g.grid.code_max - 1;

@@ -15,11 +15,13 @@ static enum kernel_status find_columns(const struct method_task *task, struct me
     result->kept = calloc(task->in + 1, 1);
     if (!result->kept)
         return KERNEL_NO_MEMORY;
-    for (size_t i = 0; i < task->tokens * task->in; i++)
+    if (task->keep)
+        memcpy(result->kept, task->keep, task->in);
+    for (size_t i = 0; i < task->tokens * task->in && !task->keep; i++)
         if ((double)fabsf(task->x[i]) > threshold)
             result->kept[i % task->in] = 1;
     for (size_t j = 0; j < task->in; j++)
-        result->kept_count += result->kept[j];
+        result->kept_count += result->kept[j] = result->kept[j] != 0;
     return KERNEL_OK;
 }
 
@@ -46,7 +48,8 @@ enum kernel_status method_llm_int8(const struct method_task *task, const struct 
         status = quantize(task->w, task->out, task->in, &task->weights, progress, &result->q);
     if (status == KERNEL_OK)
         status = store_columns(task, result);
-    /* The FP16 columns are kept beside all codes, as published: 2 bytes a value, and 4 for a column's number. */
-    result->bytes = result->q.bytes + result->kept_count * (2 * task->out + 4);
+    /* A kept column has no codes; it costs 2 bytes a value, and 4 for its number. */
+    size_t codes = (result->kept_count * task->out * task->weights.format->bits + 7) / 8;
+    result->bytes = result->q.bytes - codes + result->kept_count * (2 * task->out + 4);
     return status;
 }

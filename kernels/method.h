@@ -27,6 +27,7 @@ struct method_task {
     double        damp;         /* gptq: share of the mean of H's diagonal that is added to it; 0: 0.01 */
     bool          act_order;    /* gptq: columns in the order of falling H_ii */
     bool          static_groups;/* gptq: all group scales from the weights before any correction */
+    const uint8_t *keep;        /* llm-int8: [in] 1: this column stays in FP16, instead of a threshold; or NULL */
     size_t        block;        /* gptq: columns between two lazy updates; 0: 128 */
     bool          keep_range;   /* awq: leave out the search for clips */
     double        threshold;    /* llm-int8: columns with a larger |x| stay in FP16; 0: 6 */

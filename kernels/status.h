@@ -14,7 +14,6 @@ enum kernel_status {
     KERNEL_BAD_SHAPE,       /* sizes that do not match, or too large for the result to be exact */
     KERNEL_NO_KERNEL,       /* no row of the kernel table does this with the allowed instruction set */
     KERNEL_SINGULAR,        /* a matrix that cannot be factorized: not positive definite; more damping helps */
-    KERNEL_BAD_OPTION,      /* a recipe or an option that this method cannot follow */
 };
 
 /* Called between tiles of a long call with the fraction done (0 to 1). False stops the call.
