@@ -7,51 +7,59 @@
 #include <string.h>
 
 #include "kernels/dense.h"
-#include "kernels/kernel.h"
+#include "kernels/fitter.h"
 #include "kernels/method.h"
-#include "kernels/variants.h"
 
-enum { BLOCK = 128 };
+enum {
+    BLOCK = 128,            /* columns between two lazy corrections */
+    CHUNK = 64,             /* rows corrected at a time */
+};
 static const double default_damp = 0.01;
 
-/* Column k of the work is column order[k] of the layer. */
+/* Column i of the work is column order[i] of the layer. */
 struct gptq {
     const struct method_task *task;
     struct quant *q;
     size_t  rows, cols, block;
-    bool    grouped;            /* scales are found when a group starts; else they are q's from the beginning */
+    bool    early;              /* all scales are found before any correction: there is one a row, or they are static */
     size_t *order;              /* [cols] */
     float  *w;                  /* [rows, cols] in that order, corrected as we go */
     double *h;                  /* [cols, cols] H, then the factor U of its inverse */
     float  *error;              /* [rows, block] what each rounding left, over U_ii */
     float  *push;               /* [cols, block] the block's rows of U transposed: where errors go */
     float  *change;             /* [CHUNK, cols] products of both */
-    struct format grid;         /* with the lowest code for ZERO_FULL */
-    const struct kernel *kernel;
+    float  *group;              /* one group's values side by side */
+    struct fit   *fits;         /* as many as q has scales, at least 1 */
+    struct fitter fitter;
 };
 
-enum { CHUNK = 64 };            /* rows corrected at a time */
-
-static bool gptq_allocate(struct gptq *g)
+static enum kernel_status gptq_allocate(struct gptq *g)
 {
-    size_t n = g->rows * g->cols;
+    size_t n = g->rows * g->cols, group = g->q->tile_rows * g->q->tile_cols;
     g->order = malloc(g->cols * sizeof *g->order + 1);
     g->w = malloc(n * sizeof *g->w + 1);
     g->h = malloc(g->cols * g->cols * sizeof *g->h + 1);
     g->error = malloc(g->rows * g->block * sizeof *g->error + 1);
     g->push = malloc(g->cols * g->block * sizeof *g->push + 1);
     g->change = malloc(CHUNK * g->cols * sizeof *g->change + 1);
-    return g->order && g->w && g->h && g->error && g->push && g->change;
+    g->group = malloc(group * sizeof *g->group + 1);
+    g->fits = malloc((g->q->scale_count + 1) * sizeof *g->fits);
+    if (!g->order || !g->w || !g->h || !g->error || !g->push || !g->change || !g->group || !g->fits)
+        return KERNEL_NO_MEMORY;
+    return fitter_open(&g->fitter, &g->q->recipe, group, quant_amax(g->task->w, n));
 }
 
 static void gptq_free(struct gptq *g)
 {
+    fitter_close(&g->fitter);
     free(g->order);
     free(g->w);
     free(g->h);
     free(g->error);
     free(g->push);
     free(g->change);
+    free(g->group);
+    free(g->fits);
 }
 
 /* ---- H --------------------------------------------------------------------------------------------- */
@@ -130,81 +138,72 @@ static bool order_columns(struct gptq *g)
 
 /* ---- Scales ---------------------------------------------------------------------------------------- */
 
-/* Finds the scales of group number `group` from columns first..first+n of w, by rounding them as a tensor. */
-static enum kernel_status fit_group(struct gptq *g, size_t group, const float *w, size_t first, size_t n)
+/* Fits the groups that share columns first..first+n of w [rows, cols]; they are number k of those side by side. */
+static void fit_columns(struct gptq *g, const float *w, size_t k, size_t first, size_t n)
 {
-    struct quant part;
-    struct recipe recipe = g->q->recipe;
-    float *values = malloc(g->rows * n * sizeof *values + 1);
-    if (!values)
-        return KERNEL_NO_MEMORY;
-    for (size_t row = 0; row < g->rows; row++)
-        memcpy(values + row * n, w + row * g->cols + first, n * sizeof *values);
-    recipe.amax = g->q->amax;
-    enum kernel_status status = quantize(values, g->rows, n, &recipe, NULL, &part);
-    free(values);
-    if (status != KERNEL_OK)
-        return status;
-    for (size_t i = 0; i < part.scale_count; i++) {
-        size_t to = i * g->q->scales_per_row + group;
-        g->q->scales[to] = part.scales[i];
-        g->q->stored[to] = part.stored[i];
-        if (part.zeros)
-            g->q->zeros[to] = part.zeros[i];
+    const struct quant *q = g->q;
+    for (size_t band = 0; band < q->scale_rows; band++) {
+        size_t row = band * q->tile_rows, rows = g->rows - row < q->tile_rows ? g->rows - row : q->tile_rows;
+        for (size_t r = 0; r < rows; r++)
+            memcpy(g->group + r * n, w + (row + r) * g->cols + first, n * sizeof *g->group);
+        g->fits[band * q->scales_per_row + k] = fitter_fit(&g->fitter, g->group, rows * n);
     }
-    quant_free(&part);
-    return KERNEL_OK;
 }
 
-static enum kernel_status fit_groups(struct gptq *g, const float *w, size_t first, size_t end)
+/* Fits the groups that start within columns first..end. */
+static void fit_groups(struct gptq *g, const float *w, size_t first, size_t end)
 {
     size_t size = g->q->tile_cols;
-    enum kernel_status status = KERNEL_OK;
-    for (size_t k = (first + size - 1) / size; status == KERNEL_OK && k * size < end; k++) {
-        size_t n = g->cols - k * size < size ? g->cols - k * size : size;
-        status = fit_group(g, k, w, k * size, n);
-    }
-    return status;
+    for (size_t k = (first + size - 1) / size; k * size < end; k++)
+        fit_columns(g, w, k, k * size, g->cols - k * size < size ? g->cols - k * size : size);
+}
+
+/* All scales at once. */
+static void fit_early(struct gptq *g)
+{
+    g->q->tensor_scale = g->fitter.rule.tensor;
+    if (!g->q->scale_count)
+        g->fits[0] = fitter_fit(&g->fitter, NULL, 0);
+    else if (g->early)
+        fit_groups(g, g->w, 0, g->cols);
+    if (g->fitter.rule.kind == SCALE_DOUBLE)
+        g->q->tensor_scale = scale_double(g->fits, g->q->scale_count);
 }
 
 /* ---- Rounding -------------------------------------------------------------------------------------- */
 
-/* Rounds w, the value of (row, col) of the layer, whose scale is number s. Returns the decoded value. */
-static float round_one(struct gptq *g, float w, size_t row, size_t col, size_t s)
+/* Which fit column i of the work uses in this row. Late groups are of neighbors in the work's order. */
+static const struct fit *fit_of(const struct gptq *g, size_t row, size_t i)
+{
+    const struct quant *q = g->q;
+    size_t across = (g->early ? g->order[i] : i) / q->tile_cols;
+    return &g->fits[q->scale_count ? row / q->tile_rows * q->scales_per_row + across : 0];
+}
+
+/* Rounds w, the value in this row and column i of the work. Returns the decoded value. */
+static float round_one(struct gptq *g, float w, size_t row, size_t i)
 {
     struct quant *q = g->q;
-    size_t i = row * g->cols + col;
-    float scale = q->scale_count ? q->scales[s] : 1;
+    size_t at = row * g->cols + g->order[i];
     struct encode_run run = {
-        .format = &g->grid, .x = &w, .n = 1, .values = q->values + i, .cast = q->recipe.cast, .seed = q->recipe.seed,
-        .index = q->recipe.first + i, .codes = (uint8_t *)q->codes + i * format_code_bytes(q->recipe.format),
-        .scale = scale, .inverse = scale != 0 ? 1 / scale : 0,
+        .x = &w, .n = 1, .values = q->values + at, .cast = q->recipe.cast, .seed = q->recipe.seed,
+        .index = q->recipe.first + at, .codes = (uint8_t *)q->codes + at * format_code_bytes(q->recipe.format),
     };
-    if (q->recipe.zero == ZERO_KIVI)
-        run.offset = q->zeros[s];
-    else if (q->zeros)
-        run.zero = (int32_t)q->zeros[s];
-    if (q->zeros)
-        encode_affine(&run);
-    else
-        g->kernel->encode(&run);
+    fitter_encode(&g->fitter, fit_of(g, row, i), &run);
     q->clipped += run.clipped;
-    return q->values[i];
+    return q->values[at];
 }
 
 /* Columns first..end of one row: rounds each, and corrects those behind it in the block. */
 static void round_row(struct gptq *g, size_t row, size_t first, size_t end)
 {
-    float *w = g->w + row * g->cols, *error = g->error + row * g->block;
-    bool scattered = g->grouped && !g->task->static_groups;
+    float *w = g->w + row * g->cols, *error = g->error + row * (end - first);
     for (size_t i = first; i < end; i++) {
         const double *u = g->h + i * g->cols;
-        size_t col = g->order[i], across = (scattered ? i : col) / g->q->tile_cols;
-        size_t s = row / g->q->tile_rows * g->q->scales_per_row + across;
-        float rounded = round_one(g, w[i], row, col, s);
-        error[i - first] = (w[i] - rounded) / (float)u[i];
+        float left = (w[i] - round_one(g, w[i], row, i)) / (float)u[i];
+        error[i - first] = left;
         for (size_t j = i + 1; j < end; j++)
-            w[j] -= error[i - first] * (float)u[j];
+            w[j] -= left * (float)u[j];
     }
 }
 
@@ -217,7 +216,7 @@ static enum kernel_status correct_rest(struct gptq *g, size_t first, size_t end)
             g->push[j * width + i] = (float)g->h[(first + i) * g->cols + end + j];
     for (size_t row = 0; row < g->rows && rest; row += CHUNK) {
         size_t rows = g->rows - row < CHUNK ? g->rows - row : CHUNK;
-        enum kernel_status status = dense_product(g->error + row * g->block, g->push, rows, rest, width, g->change,
+        enum kernel_status status = dense_product(g->error + row * width, g->push, rows, rest, width, g->change,
                                                   g->task->isa, NULL);
         if (status != KERNEL_OK)
             return status;
@@ -234,14 +233,11 @@ static enum kernel_status round_columns(struct gptq *g, const struct progress *p
         size_t end = g->cols - first < g->block ? g->cols : first + g->block;
         if (!progress_tick(progress, 0.5 + 0.5 * (double)first / (double)g->cols))
             return KERNEL_CANCELED;
-        enum kernel_status status = KERNEL_OK;
-        if (g->grouped && !g->task->static_groups)
-            status = fit_groups(g, g->w, first, end);
-        if (status != KERNEL_OK)
-            return status;
+        if (!g->early && g->q->scale_count)
+            fit_groups(g, g->w, first, end);
         for (size_t row = 0; row < g->rows; row++)
             round_row(g, row, first, end);
-        status = correct_rest(g, first, end);
+        enum kernel_status status = correct_rest(g, first, end);
         if (status != KERNEL_OK)
             return status;
     }
@@ -269,61 +265,71 @@ static enum kernel_status prepare(struct gptq *g, const struct progress *progres
         return status;
     for (size_t i = 0; i < g->cols * g->cols; i++)
         g->h[i] *= 2 / (double)task->tokens;
+    if (g->q->tile_cols == g->cols)
+        fit_early(g);           /* gptq.py finds the scales of whole rows before dead columns are looked for */
     bury_dead_columns(g);
-    if (g->grouped && task->static_groups)
-        status = fit_groups(g, g->w, 0, g->cols);
-    if (status == KERNEL_OK && !order_columns(g))
-        status = KERNEL_NO_MEMORY;
-    if (status != KERNEL_OK)
-        return status;
+    if (g->q->tile_cols < g->cols)
+        fit_early(g);
+    if (!order_columns(g))
+        return KERNEL_NO_MEMORY;
     dampen(g);
     return dense_inverse_factor(g->h, g->cols, task->isa, progress);
 }
 
-/* Where act-order scatters the groups, each column says which of its row's scales it uses, as GPTQ's g_idx does. */
-static enum kernel_status name_groups(const struct gptq *g, struct method_result *result)
+/* The scales go into q. Where act-order scatters the groups, each column says which of its row's scales it uses, as
+ * GPTQ's g_idx does; quant_finish does not know of that, so values are decoded here. */
+static enum kernel_status finish(struct gptq *g, struct method_result *result)
 {
-    if (!g->grouped || !g->task->act_order || g->task->static_groups)
+    struct quant *q = g->q;
+    for (size_t i = 0; i < q->scale_count; i++)
+        quant_set_fit(q, i, &g->fits[i]);
+    quant_finish(q, g->task->w);
+    if (g->early || !g->task->act_order)
         return KERNEL_OK;
     result->group_of = malloc(g->cols * sizeof *result->group_of + 1);
     if (!result->group_of)
         return KERNEL_NO_MEMORY;
     for (size_t i = 0; i < g->cols; i++)
-        result->group_of[g->order[i]] = (uint32_t)(i / g->q->tile_cols);
-    result->bytes = g->q->bytes + g->cols * sizeof *result->group_of;
+        result->group_of[g->order[i]] = (uint32_t)(i / q->tile_cols);
+    for (size_t row = 0; row < g->rows; row++)
+        for (size_t i = 0; i < g->cols; i++) {
+            size_t at = row * g->cols + g->order[i];
+            q->values[at] = fitter_value(&g->fitter, fit_of(g, row, i), quant_code(q, at));
+        }
+    method_measure_quant(q, g->task->w);
+    result->bytes = q->bytes + g->cols * sizeof *result->group_of;
     return KERNEL_OK;
 }
 
-/* A block format brings its own kind of scale. Double quantization spans the tensor: its scales stay. */
-static enum scale_kind scale_kind_of(const struct quant *q)
+/* One scale a row is found at once; double quantization needs all scales before the first code. */
+static bool scales_come_early(const struct method_task *task, const struct quant *q)
 {
-    const struct format *f = q->recipe.format;
-    return f->block ? recipe_scale(f).kind : q->recipe.scale.kind;
+    const struct format *f = task->weights.format;
+    enum scale_kind kind = f->block ? recipe_scale(f).kind : task->weights.scale.kind;
+    return task->static_groups || q->tile_cols >= task->in || kind == SCALE_DOUBLE;
 }
 
 enum kernel_status method_gptq(const struct method_task *task, const struct progress *progress,
                                struct method_result *result)
 {
     struct gptq g = {.task = task, .q = &result->q, .rows = task->out, .cols = task->in,
-                     .block = task->block ? task->block : BLOCK, .grid = *task->weights.format};
+                     .block = task->block ? task->block : BLOCK};
     struct half half = {progress};
     const struct progress first_half = {half_tick, &half};
-    enum kernel_status status = quantize(task->w, task->out, task->in, &task->weights, NULL, g.q);
-    if (status != KERNEL_OK || !g.rows || !g.cols)
+    if (!g.rows || !g.cols)
+        return quantize(task->w, task->out, task->in, &task->weights, NULL, g.q);
+    enum kernel_status status = quant_begin(g.q, g.rows, g.cols, &task->weights);
+    if (status != KERNEL_OK)
         return status;
     g.block = g.block < g.cols ? g.block : g.cols;
-    g.grouped = g.q->tile_cols < g.cols && scale_kind_of(g.q) != SCALE_DOUBLE;
-    g.kernel = kernel_find(KERNEL_ENCODE, task->weights.format->name, ISA_SCALAR);
-    if (task->weights.zero == ZERO_FULL)
-        g.grid.code_min = -g.grid.code_max - 1;
-    g.q->clipped = 0;
-    status = gptq_allocate(&g) ? prepare(&g, &first_half) : KERNEL_NO_MEMORY;
+    g.early = scales_come_early(task, g.q);
+    status = gptq_allocate(&g);
+    if (status == KERNEL_OK)
+        status = prepare(&g, &first_half);
     if (status == KERNEL_OK)
         status = round_columns(&g, progress);
     if (status == KERNEL_OK)
-        status = name_groups(&g, result);
-    if (status == KERNEL_OK)
-        method_measure_quant(g.q, task->w);
+        status = finish(&g, result);
     gptq_free(&g);
     return status;
 }

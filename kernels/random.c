@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 
 /* ---- Philox ---------------------------------------------------------------------------------------- */
 
@@ -56,17 +57,40 @@ static void box_muller(uint32_t a, uint32_t b, double normal[2])
     normal[1] = radius * sin(angle);
 }
 
-void random_gaussian(float *x, size_t n, uint64_t seed, double sigma)
+/* Normal numbers of one stream. */
+static void fill_normal(float *x, size_t n, uint64_t seed, enum random_stream stream, double sigma)
 {
     for (size_t i = 0; i < n; i += 4) {
         uint32_t block[4];
         double normal[4];
-        random_block(seed, STREAM_VALUES, i / 4, block);
+        random_block(seed, stream, i / 4, block);
         box_muller(block[0], block[1], normal);
         box_muller(block[2], block[3], normal + 2);
         for (size_t j = 0; j < 4 && i + j < n; j++)
             x[i + j] = (float)(sigma * normal[j]);
     }
+}
+
+void random_gaussian(float *x, size_t n, uint64_t seed, double sigma)
+{
+    fill_normal(x, n, seed, STREAM_VALUES, sigma);
+}
+
+bool random_correlated(float *x, size_t rows, size_t cols, uint64_t seed, uint64_t law, size_t factors, double noise)
+{
+    float *mixture = malloc((factors * cols + factors * rows) * sizeof *mixture + 1);
+    if (!mixture)
+        return false;
+    float *factor = mixture + factors * cols;
+    fill_normal(mixture, factors * cols, law, STREAM_MIXTURE, factors ? 1 / sqrt((double)factors) : 0);
+    fill_normal(factor, factors * rows, seed, STREAM_FACTORS, 1);
+    fill_normal(x, rows * cols, seed, STREAM_VALUES, noise);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t f = 0; f < factors; f++)
+            for (size_t j = 0; j < cols; j++)
+                x[i * cols + j] += factor[i * factors + f] * mixture[f * cols + j];
+    free(mixture);
+    return true;
 }
 
 size_t random_outliers(float *x, size_t n, uint64_t seed, double fraction, double times)

@@ -4,6 +4,7 @@
 #ifndef KERNELS_RANDOM_H
 #define KERNELS_RANDOM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,8 @@ enum random_stream {
     STREAM_OUTLIERS,
     STREAM_CHANNELS,
     STREAM_CHANNEL_TIMES,
+    STREAM_FACTORS,
+    STREAM_MIXTURE,
 };
 
 /* Philox4x32-10: 10 rounds over `counter` with `key`. */
@@ -37,5 +40,10 @@ void random_choose(size_t *chosen, size_t count, size_t of, uint64_t seed);
  * random over [from, to]. chosen[count] receives the columns, ascending; it may be NULL when count <= 64. */
 void random_outlier_channels(float *x, size_t rows, size_t cols, uint64_t seed,
                              size_t count, double from, double to, size_t *chosen);
+
+/* Fills x [rows, cols] with rows whose columns are correlated, as a layer's inputs are: each row is a mixture of
+ * `factors` normal numbers shared by all columns, plus `noise` times normal numbers of its own. `law` fixes the mixture,
+ * `seed` the rows: two seeds of one law are calibration and fresh data. False when out of memory. */
+bool random_correlated(float *x, size_t rows, size_t cols, uint64_t seed, uint64_t law, size_t factors, double noise);
 
 #endif
