@@ -56,7 +56,7 @@ DATA    := $(patsubst %,$(B)/data/%,$(wildcard kernels/*.[ch]) $(shell find less
 
 # Modules, opened by the lab when first used: each only where its library is.
 BLAS    := $(call pkg,--libs openblas)
-MODULES := $(if $(BLAS),$(B)/lib/saffron_blas.so)
+MODULES := $(if $(BLAS),$(patsubst kernels/module_%.c,$(B)/lib/saffron_%.so,$(wildcard kernels/module_blas.c)))
 
 all: $(B)/saffron $(DATA) $(MODULES)
 

@@ -98,7 +98,8 @@ static enum kernel_status product_plain(const float *x, const float *w, size_t m
         size_t rows = m - first < GRAM_ROWS ? m - first : GRAM_ROWS;
         widen(x + first * k, rows * k, block);
         for (size_t j = 0; j < n; j++) {
-            if (j % 256 == 0 && !progress_tick(progress, ((double)first + (double)(rows * j) / (double)n) / (double)m)) {
+            if (j % 256 == 0 &&
+                !progress_tick(progress, ((double)first + (double)(rows * j) / (double)n) / (double)m)) {
                 free(block);
                 return KERNEL_CANCELED;
             }

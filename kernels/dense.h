@@ -1,6 +1,6 @@
 /* dense.h: dense products and factorizations, through LAPACK and BLAS where the module is there.
  * The module is opened when first used; without it, or when only scalar code is allowed, plain FP64 loops do the same
- * work: slower, exact in the same sense, with the same bits on every machine. One BLAS thread, so that results repeat. */
+ * work: slower, with the same bits on every machine. BLAS runs on one thread, so that its results repeat too. */
 #ifndef KERNELS_DENSE_H
 #define KERNELS_DENSE_H
 

@@ -1,7 +1,7 @@
 /* hadamard.c: the rotation and where its signs come from.
  * R. Paley, "On orthogonal matrices", 1933: from the squares of a field of q elements one gets side q + 1 when
- * q mod 4 = 3, and side 2 (q + 1) when q mod 4 = 1. q may be a prime, its square or its cube: 11008 is 32 times 344, and
- * 343 = 7^3. Products of Hadamard matrices (Kronecker's) are Hadamard matrices. */
+ * q mod 4 = 3, and side 2 (q + 1) when q mod 4 = 1. q may be a prime, its square or its cube: 11008 is 32 times 344,
+ * and 343 = 7^3. Products of Hadamard matrices (Kronecker's) are Hadamard matrices. */
 #include "kernels/hadamard.h"
 
 #include <math.h>

@@ -1,6 +1,7 @@
 /* hadamard.h: the orthonormal Hadamard rotation of rows, for any size with a known factor.
- * H of side n is Sylvester's of side 2^a times Paley's of the smallest side that n / 2^a needs; entries are +-1/sqrt(n).
- * x H then w H have the same products as x and w: rotation moves no output, only where the large values sit. */
+ * H of side n is Sylvester's of side 2^a times Paley's of the smallest side that n / 2^a needs; entries are
+ * +-1/sqrt(n). x H then w H have the same products as x and w: rotation moves no output, only where the large values
+ * sit. */
 #ifndef KERNELS_HADAMARD_H
 #define KERNELS_HADAMARD_H
 

@@ -43,7 +43,7 @@ struct method_result {
     float        *divide;       /* [in] inputs are divided by it, weights were multiplied (smoothquant, awq); or NULL */
     uint8_t      *kept;         /* [in] 1: the column stays in FP16 (llm-int8); or NULL */
     size_t        kept_count;
-    uint32_t     *group_of;     /* [in] which of a row's scales a column uses, where act-order scatters groups; or NULL */
+    uint32_t     *group_of;     /* [in] which of a row's scales a column uses, if act-order scatters them; or NULL */
     struct hadamard rotation;   /* inputs are rotated by it (hadamard); n 0: they are not */
     struct recipe activations;  /* as the task had it */
     enum isa      isa;

@@ -8,7 +8,8 @@
 
 /* The Fortran routines; the lengths of their character arguments are left out, as everybody does for length 1. */
 void sgemm_(const char *ta, const char *tb, const int *m, const int *n, const int *k, const float *alpha,
-            const float *a, const int *lda, const float *b, const int *ldb, const float *beta, float *c, const int *ldc);
+            const float *a, const int *lda, const float *b, const int *ldb, const float *beta, float *c,
+            const int *ldc);
 void dsyrk_(const char *triangle, const char *t, const int *n, const int *k, const double *alpha, const double *a,
             const int *lda, const double *beta, double *c, const int *ldc);
 void dpotrf_(const char *triangle, const int *n, double *a, const int *lda, int *info);

@@ -42,8 +42,8 @@ void random_outlier_channels(float *x, size_t rows, size_t cols, uint64_t seed,
                              size_t count, double from, double to, size_t *chosen);
 
 /* Fills x [rows, cols] with rows whose columns are correlated, as a layer's inputs are: each row is a mixture of
- * `factors` normal numbers shared by all columns, plus `noise` times normal numbers of its own. `law` fixes the mixture,
- * `seed` the rows: two seeds of one law are calibration and fresh data. False when out of memory. */
+ * `factors` normal numbers shared by all columns, plus `noise` times normal numbers of its own. `law` fixes the
+ * mixture, `seed` the rows: two seeds of one law are calibration and fresh data. False when out of memory. */
 bool random_correlated(float *x, size_t rows, size_t cols, uint64_t seed, uint64_t law, size_t factors, double noise);
 
 #endif

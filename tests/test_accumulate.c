@@ -100,7 +100,8 @@ static void integers(void **state)
 #if defined(__x86_64__)
 __attribute__((target("avx2"))) static int32_t by_processor(const uint8_t *a, const int8_t *b)
 {
-    __m256i pairs = _mm256_maddubs_epi16(_mm256_loadu_si256((const __m256i *)a), _mm256_loadu_si256((const __m256i *)b));
+    __m256i pairs =
+        _mm256_maddubs_epi16(_mm256_loadu_si256((const __m256i *)a), _mm256_loadu_si256((const __m256i *)b));
     __m256i sums = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
     int32_t lane[8], sum = 0;
     _mm256_storeu_si256((__m256i *)lane, sums);

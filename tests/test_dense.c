@@ -43,7 +43,8 @@ static void check_product(size_t m, size_t n, size_t k, enum isa isa, double tol
 
 static void products(void **state)
 {
-    static const size_t shapes[][3] = {{0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {1, 1, 1}, {5, 3, 7}, {67, 31, 61}, {65, 300, 129}};
+    static const size_t shapes[][3] = { { 0, 3, 4 }, { 3, 0, 4 },    { 3, 4, 0 },     { 1, 1, 1 },
+                                        { 5, 3, 7 }, { 67, 31, 61 }, { 65, 300, 129 } };
     (void)state;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         check_product(shapes[i][0], shapes[i][1], shapes[i][2], ISA_SCALAR, 0x1p-23);
@@ -170,7 +171,8 @@ int main(int argc, char **argv)
 {
     char path[4096];
     char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
-    snprintf(path, sizeof path, "%.*s/../lib/saffron_blas.so", slash ? (int)(slash - argv[0]) : 1, slash ? argv[0] : ".");
+    snprintf(path, sizeof path, "%.*s/../lib/saffron_blas.so", slash ? (int)(slash - argv[0]) : 1,
+             slash ? argv[0] : ".");
     dense_place(path);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products), cmocka_unit_test(grams),         cmocka_unit_test(factors),

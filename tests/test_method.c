@@ -39,8 +39,9 @@ static struct recipe recipe(const char *format, const char *scale, const char *z
 
 static struct method_task task_of(struct recipe weights)
 {
-    return (struct method_task){.w = layer->w, .out = OUT, .in = IN, .x = layer->x, .tokens = TOKENS, .weights = weights,
-                                .isa = best_isa};
+    return (struct method_task){
+        .w = layer->w, .out = OUT, .in = IN, .x = layer->x, .tokens = TOKENS, .weights = weights, .isa = best_isa
+    };
 }
 
 static void make_layer(uint64_t seed)
@@ -75,7 +76,8 @@ static void judge(struct outcome *o, size_t count)
         double mean = o->sum / o->n, spread = sqrt(fmax(o->squares / o->n - mean * mean, 0) * o->n / fmax(o->n - 1, 1));
         double allowed = fmax(o->differs ? 0.5 : 0.3, 3 * spread);
         bool right = fabs(mean - o->told) <= allowed;
-        print_message("%-48s told %6.2f  here %6.2f +- %.2f%s\n", o->what, o->told, mean, spread, right ? o->differs ? o->differs : "" : "  <<<");
+        print_message("%-48s told %6.2f  here %6.2f +- %.2f%s\n", o->what, o->told, mean, spread,
+                      right ? o->differs ? o->differs : "" : "  <<<");
         wrong += !right;
     }
     assert_int_equal(wrong, 0);
@@ -101,8 +103,10 @@ static double output_of(const char *name, const struct method_task *task)
 
 static void int8_layers(void **state)
 {
-    struct outcome o[] = {{.what = "W8A16", .told = 42.5}, {.what = "W8A8, one scale for A", .told = 20.8},
-                          {.what = "W8A8, a scale a token", .told = 27.9}, {.what = "LLM.int8(), threshold 6", .told = 51.6}};
+    struct outcome o[] = { { .what = "W8A16", .told = 42.5 },
+                           { .what = "W8A8, one scale for A", .told = 20.8 },
+                           { .what = "W8A8, a scale a token", .told = 27.9 },
+                           { .what = "LLM.int8(), threshold 6", .told = 51.6 } };
     (void)state;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         struct method_result result;
@@ -145,10 +149,14 @@ static void thresholds(void **state)
 static void smoothquant(void **state)
 {
     static const double alphas[] = {0, 0.25, 0.5, 0.6, 1};
-    struct outcome o[] = {{.what = "SmoothQuant, one scale for A, alpha 0", .told = 20.6}, {.what = "alpha 0.25", .told = 29},
-                          {.what = "alpha 0.5", .told = 35.8}, {.what = "alpha 0.6", .told = 36.8},
-                          {.what = "alpha 1", .told = 28.2}, {.what = "a scale a token, alpha 0", .told = 27.8},
-                          {.what = "alpha 0.5", .told = 40.4}, {.what = "alpha 1", .told = 28.2}};
+    struct outcome o[] = { { .what = "SmoothQuant, one scale for A, alpha 0", .told = 20.6 },
+                           { .what = "alpha 0.25", .told = 29 },
+                           { .what = "alpha 0.5", .told = 35.8 },
+                           { .what = "alpha 0.6", .told = 36.8 },
+                           { .what = "alpha 1", .told = 28.2 },
+                           { .what = "a scale a token, alpha 0", .told = 27.8 },
+                           { .what = "alpha 0.5", .told = 40.4 },
+                           { .what = "alpha 1", .told = 28.2 } };
     static const int tensor[] = {0, 1, 2, 3, 4}, token[] = {0, 2, 4};
     (void)state;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
@@ -259,13 +267,19 @@ static void gptq(void **state)
 {
     enum { CALIBRATION = 384, FACTORS = 32 };
     static float x[CALIBRATION * IN], fresh[TOKENS * IN], white[TOKENS * IN];
-    struct outcome o[] = {{.what = "GPTQ INT4, calibration inputs, round to nearest", .told = 18.3}, {.what = "GPTQ", .told = 31.1},
-                          {.what = "fresh inputs, round to nearest", .told = 18.4}, {.what = "GPTQ", .told = 28.8},
-                          {.what = "weights, round to nearest", .told = 18.5}, {.what = "GPTQ", .told = 16.1},
-                          {.what = "white noise, GPTQ", .told = 16.1},
-                          {.what = "INT3 fresh, round to nearest", .told = 11.8}, {.what = "GPTQ", .told = 22.1},
-                          {.what = "INT2 fresh, round to nearest", .told = 4.4,
-                          .differs = "  four codes over each row's own extremes: it hangs on the extremes drawn"}, {.what = "GPTQ", .told = 14.6}};
+    struct outcome o[] = { { .what = "GPTQ INT4, calibration inputs, round to nearest", .told = 18.3 },
+                           { .what = "GPTQ", .told = 31.1 },
+                           { .what = "fresh inputs, round to nearest", .told = 18.4 },
+                           { .what = "GPTQ", .told = 28.8 },
+                           { .what = "weights, round to nearest", .told = 18.5 },
+                           { .what = "GPTQ", .told = 16.1 },
+                           { .what = "white noise, GPTQ", .told = 16.1 },
+                           { .what = "INT3 fresh, round to nearest", .told = 11.8 },
+                           { .what = "GPTQ", .told = 22.1 },
+                           { .what = "INT2 fresh, round to nearest",
+                             .told = 4.4,
+                             .differs = "  four codes over each row's own extremes: it hangs on the extremes drawn" },
+                           { .what = "GPTQ", .told = 14.6 } };
     (void)state;
     for (uint64_t seed = 0; seed < 4; seed++) {
         random_gaussian(layer->w, OUT * IN, seed + 1000, 0.02);
@@ -349,7 +363,9 @@ static void rotation(void **state)
 static void rotated_outliers(void **state)
 {
     enum { ROWS = 64, COLS = 4096 };
-    static const char *const formats[][2] = {{"nvfp4", NULL}, {"mxfp4", NULL}, {"int4", "group:128"}, {"int4", "channel"}};
+    static const char *const formats[][2] = {
+        { "nvfp4", NULL }, { "mxfp4", NULL }, { "int4", "group:128" }, { "int4", "channel" }
+    };
     static float x[ROWS * COLS];
     struct outcome o[] = {{.what = "outliers, NVFP4", .told = 23.4}, {.what = "rotated", .told = 20.2},
                           {.what = "MXFP4", .told = 16.9}, {.what = "rotated", .told = 19.0},
@@ -436,10 +452,12 @@ static void keys(void **state)
     static const struct key_layout layouts[] = {{"token", "kivi", false}, {"group:32", "kivi", false},
                                                 {"group:32", "kivi", true}, {"group:32", "awq", true}};
     static float k[CACHE * DIM], queries[QUERIES * DIM];
-    struct outcome db[] = {{.what = "K in 2 bits, a scale a token", .told = -1.6}, {.what = "a token in groups of 32", .told = 4.2},
-                           {.what = "a channel in groups of 32", .told = 13.1}, {.what = "its zero-point clamped", .told = 5.2},
-                           {.what = "K in 4 bits, a scale a token", .told = 12.9}, {.what = "a token in groups of 32", .told = 19.3},
-                           {.what = "a channel in groups of 32", .told = 27.1}, {.what = "its zero-point clamped", .told = 6.0}};
+    struct outcome db[] = {
+        { .what = "K in 2 bits, a scale a token", .told = -1.6 }, { .what = "a token in groups of 32", .told = 4.2 },
+        { .what = "a channel in groups of 32", .told = 13.1 },    { .what = "its zero-point clamped", .told = 5.2 },
+        { .what = "K in 4 bits, a scale a token", .told = 12.9 }, { .what = "a token in groups of 32", .told = 19.3 },
+        { .what = "a channel in groups of 32", .told = 27.1 },    { .what = "its zero-point clamped", .told = 6.0 }
+    };
     static const double told_kl[] = {2.66, 0.576, 0.075, -1, 0.082, 0.018, 0.003, -1};
     double kl[8] = {0}, one;
     (void)state;
@@ -493,8 +511,11 @@ static void long_products(void **state)
 {
     enum { ROWS = 16, MOST = 16384 };
     static float x[ROWS * MOST], w[ROWS * MOST], exact[ROWS * ROWS], y[ROWS * ROWS];
-    struct outcome o[] = {{.what = "W8A8, K 64", .told = 41.0}, {.what = "K 256", .told = 40.8}, {.what = "K 1024", .told = 38.6},
-                          {.what = "K 4096", .told = 38.8}, {.what = "K 16384", .told = 37.5}};
+    struct outcome o[] = { { .what = "W8A8, K 64", .told = 41.0 },
+                           { .what = "K 256", .told = 40.8 },
+                           { .what = "K 1024", .told = 38.6 },
+                           { .what = "K 4096", .told = 38.8 },
+                           { .what = "K 16384", .told = 37.5 } };
     const struct recipe r = recipe("int8", "channel", NULL);
     (void)state;
     for (uint64_t seed = 0; seed < 8; seed++) {
@@ -552,7 +573,8 @@ static void deep_error(void **state)
         quant_free(&q);
         error[l] = 100 * pow(10, -meter_compare(h, rounded, ROWS * DIMS).sqnr_db / 20);
     }
-    print_message("layer 1, 4, 8, 16, 32: %.1f %.1f %.1f %.1f %.1f %%\n", error[1], error[4], error[8], error[16], error[32]);
+    print_message("layer 1, 4, 8, 16, 32: %.1f %.1f %.1f %.1f %.1f %%\n", error[1], error[4], error[8], error[16],
+                  error[32]);
     assert_true(error[4] > error[1] && error[32] < error[16] && error[16] < error[8] && error[32] < error[1]);
 }
 
@@ -560,7 +582,8 @@ int main(int argc, char **argv)
 {
     char path[4096];
     char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
-    snprintf(path, sizeof path, "%.*s/../lib/saffron_blas.so", slash ? (int)(slash - argv[0]) : 1, slash ? argv[0] : ".");
+    snprintf(path, sizeof path, "%.*s/../lib/saffron_blas.so", slash ? (int)(slash - argv[0]) : 1,
+             slash ? argv[0] : ".");
     dense_place(path);
     best_isa = cpu_info()->best;
     const struct CMUnitTest tests[] = {

@@ -41,7 +41,8 @@ static void rotation_matches_signs(const struct hadamard *h)
 
 static void sides(void **state)
 {
-    static const size_t known[] = {1, 2, 4, 8, 12, 16, 20, 24, 28, 36, 40, 44, 52, 60, 76, 84, 96, 108, 140, 148, 256, 344, 384};
+    static const size_t known[] = { 1,  2,  4,  8,  12, 16,  20,  24,  28,  36,  40, 44,
+                                    52, 60, 76, 84, 96, 108, 140, 148, 256, 344, 384 };
     (void)state;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         struct hadamard h;
@@ -56,8 +57,8 @@ static void sides(void **state)
 /* The widths of models that people run; and sizes for which no matrix exists, or none that we know. */
 static void widths(void **state)
 {
-    static const size_t models[] = {768, 1536, 2048, 3072, 3584, 4096, 5120, 8192, 8960, 9728, 11008, 12288, 13824, 14336,
-                                    17408, 18944, 27648, 28672};
+    static const size_t models[] = { 768,  1536,  2048,  3072,  3584,  4096,  5120,  8192,  8960,
+                                     9728, 11008, 12288, 13824, 14336, 17408, 18944, 27648, 28672 };
     static const size_t none[] = {0, 3, 5, 6, 10, 18, 92, 1000003};
     (void)state;
     for (size_t i = 0; i < sizeof models / sizeof models[0]; i++)

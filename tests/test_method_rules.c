@@ -1,4 +1,5 @@
-/* test_method_rules.c: what must hold for every method and size: GPTQ against its definition, identities, edges, refusals. */
+/* test_method_rules.c: what must hold for every method and size: GPTQ against its definition, identities, edges,
+ * refusals. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -160,9 +161,11 @@ static void act_order(void **state)
 static void gptq_helps(void **state)
 {
     static const char *const recipes[][3] = {
-        {"int4", "channel", NULL}, {"int4", "group:8", "gptq"}, {"int3", "group:7", "awq"}, {"int2", "group:5", "kivi"},
-        {"int4", "tile:3x6", NULL}, {"int4", "tensor", "full"}, {"mxfp4", NULL, NULL}, {"nvfp4", NULL, NULL},
-        {"e4m3", "tensor", NULL}, {"q4_0", NULL, NULL}, {"nf4", NULL, NULL}, {"nf4-dq", NULL, NULL}, {"e2m1", "none", NULL},
+        { "int4", "channel", NULL },   { "int4", "group:8", "gptq" }, { "int3", "group:7", "awq" },
+        { "int2", "group:5", "kivi" }, { "int4", "tile:3x6", NULL },  { "int4", "tensor", "full" },
+        { "mxfp4", NULL, NULL },       { "nvfp4", NULL, NULL },       { "e4m3", "tensor", NULL },
+        { "q4_0", NULL, NULL },        { "nf4", NULL, NULL },         { "nf4-dq", NULL, NULL },
+        { "e2m1", "none", NULL },
     };
     (void)state;
     for (size_t i = 0; i < sizeof recipes / sizeof recipes[0]; i++) {
@@ -318,14 +321,19 @@ static void two_views(void **state)
 
 static void sizes(void **state)
 {
-    static const size_t shapes[][3] = {{1, 1, 1}, {1, 7, 2}, {3, 1, 5}, {5, 13, 1}, {7, 4, 130}, {0, 5, 3}, {4, 0, 3}, {2, 131, 9}};
+    static const size_t shapes[][3] = { { 1, 1, 1 },   { 1, 7, 2 }, { 3, 1, 5 }, { 5, 13, 1 },
+                                        { 7, 4, 130 }, { 0, 5, 3 }, { 4, 0, 3 }, { 2, 131, 9 } };
     float *big = malloc(4096 * sizeof *big);
     (void)state;
     random_gaussian(big, 4096, 3, 1);
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         for (size_t m = 0; m < method_count(); m++) {
-            struct method_task task = {.w = big, .out = shapes[i][0], .in = shapes[i][1], .x = big, .tokens = shapes[i][2],
-                                       .weights = recipe("int4", "group:4", "awq")};
+            struct method_task task = { .w = big,
+                                        .out = shapes[i][0],
+                                        .in = shapes[i][1],
+                                        .x = big,
+                                        .tokens = shapes[i][2],
+                                        .weights = recipe("int4", "group:4", "awq") };
             struct method_result result;
             struct meter meter;
             char why[200];
@@ -349,7 +357,8 @@ static void refusals(void **state)
     (void)state;
     task.x = NULL;
     for (size_t i = 0; i < method_count(); i++) {
-        bool can = method_check(method_at(i), &task, why, sizeof why) || method_at(i)->run == method_find("hadamard")->run;
+        bool can =
+            method_check(method_at(i), &task, why, sizeof why) || method_at(i)->run == method_find("hadamard")->run;
         assert_true(can == !method_at(i)->calibrated);
         if (!can)
             assert_non_null(strstr(why, "calibration"));
