@@ -53,7 +53,7 @@ static double output_db(struct linear_recipe recipe)
 static struct linear_recipe w8a8(bool per_token, const float *smooth)
 {
     const struct format *int8 = format_find("int8");
-    return (struct linear_recipe){.weights = int8, .weight_scale = {SCALE_CHANNEL, 0}, .activations = int8,
+    return (struct linear_recipe){.weights = int8, .weight_scale = {.kind = SCALE_CHANNEL}, .activations = int8,
                                   .per_token = per_token, .smooth = smooth};
 }
 
@@ -83,7 +83,7 @@ static void outlier_channels_hurt_int8_activations(void **state)
     near(output_db(w8a8(false, NULL)), 20.8, 1.5);
     near(output_db(w8a8(true, NULL)), 27.9, 1.5);
     const struct format *e4m3 = format_find("e4m3");
-    struct linear_recipe recipe = {.weights = e4m3, .weight_scale = {SCALE_CHANNEL, 0}, .activations = e4m3,
+    struct linear_recipe recipe = {.weights = e4m3, .weight_scale = {.kind = SCALE_CHANNEL}, .activations = e4m3,
                                    .per_token = true};
     near(output_db(recipe), 30, 1.5);
     recipe.activations = format_find("int8");
