@@ -9,16 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/text.h"
 #include "engine/view.h"
 
 /* --- units ----------------------------------------------------------------------------------------------------- */
 
+/* ORDER FAMILY: bases */
 enum family {
     FAMILY_BYTES, FAMILY_BITS, FAMILY_SECONDS, FAMILY_SHARE, FAMILY_TIMES, FAMILY_DB, FAMILY_GRAM, FAMILY_COUNT
 };
+static const char *const bases[] = { "bytes", "bits", "s", "%", "x", "dB", "g", "" };
 
 static const struct unit {
-    const char *name;
+    const char *name;   /* lower case */
     enum family family;
     double      factor; /* into the family's base */
 } units[] = {
@@ -29,8 +32,10 @@ static const struct unit {
     { "tb", FAMILY_BYTES, 1e12 },
     { "bit", FAMILY_BITS, 1 },          { "bits", FAMILY_BITS, 1 },         { "bpw", FAMILY_BITS, 1 },
     { "s", FAMILY_SECONDS, 1 },         { "ms", FAMILY_SECONDS, 1e-3 },     { "us", FAMILY_SECONDS, 1e-6 },
+    { "µs", FAMILY_SECONDS, 1e-6 }, { "μs", FAMILY_SECONDS, 1e-6 }, { "ns", FAMILY_SECONDS, 1e-9 },
     { "%", FAMILY_SHARE, 1 },           { "percent", FAMILY_SHARE, 1 },
     { "x", FAMILY_TIMES, 1 },           { "times", FAMILY_TIMES, 1 },       { "fold", FAMILY_TIMES, 1 },
+    { "×", FAMILY_TIMES, 1 },
     { "db", FAMILY_DB, 1 },
     { "g", FAMILY_GRAM, 1 },            { "gram", FAMILY_GRAM, 1 },         { "grams", FAMILY_GRAM, 1 },
     { "kg", FAMILY_GRAM, 1e3 },         { "mg", FAMILY_GRAM, 1e-3 },
@@ -41,16 +46,22 @@ static const struct unit {
 
 static const struct unit *find_unit(const char *name)
 {
-    char lower[16];
-    size_t n = strlen(name);
-    if (n == 0 || n >= sizeof lower)
-        return NULL;
-    for (size_t i = 0; i <= n; i++)
-        lower[i] = (char)tolower((unsigned char)name[i]);
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
-        if (strcmp(units[i].name, lower) == 0)
+        if (strcasecmp(units[i].name, name) == 0)
             return &units[i];
     return NULL;
+}
+
+/* A unit that the tables do not know ("tokens/s") is understood as itself. NULL when `typed` does not fit. */
+static const struct unit *fitting_unit(const char *typed, const char *asked)
+{
+    static const struct unit itself = { "", FAMILY_COUNT, 1 };
+    const struct unit *from = find_unit(typed), *to = find_unit(asked);
+    if (strcasecmp(typed, asked) == 0)
+        return from ? from : &itself;
+    if (!from || (*asked && (!to || from->family != to->family)))
+        return NULL;
+    return from;
 }
 
 /* --- numbers --------------------------------------------------------------------------------------------------- */
@@ -97,52 +108,70 @@ static bool evaluate(const char *digits, double *value)
     return *end == '\0' && isfinite(base);
 }
 
-static void trim(const char *text, char *out, size_t size)
+/* A number as understood, with as many digits as it takes to read it back (nine at most). */
+static char *format_typed(double value, char *out, size_t size)
 {
-    while (isspace((unsigned char)*text))
-        text++;
+    char digits[96];
+    double back;
+    view_format(value, out, size);
+    if (plain_digits(out, digits, sizeof digits) && evaluate(digits, &back) && back == value)
+        return out;
+    for (int n = 4; n <= 9; n++) {
+        snprintf(out, size, "%.*g", n, value);
+        if (fabs(strtod(out, NULL) - value) <= 1e-12 * fabs(value))
+            break;
+    }
+    return out;
+}
+
+static const char *skip_spaces(const char *text)
+{
+    return text + strspn(text, " \t\n");
+}
+
+/* The unit after a number, without blanks around it; false when it is longer than any. */
+static bool typed_unit(const char *text, char *out, size_t size)
+{
+    text = skip_spaces(text);
     size_t n = strlen(text);
-    while (n > 0 && isspace((unsigned char)text[n - 1]))
+    while (n > 0 && strchr(" \t\n", text[n - 1]))
         n--;
-    snprintf(out, size, "%.*s", (int)n, text);
+    if (n >= size)
+        return false;
+    memcpy(out, text, n);
+    out[n] = '\0';
+    return true;
 }
 
 bool answer_read_number(const char *text, const char *unit, double *value, char *echo, size_t size)
 {
-    char whole[128], digits[96], typed_unit[64], number[64], converted[64];
-    trim(text, whole, sizeof whole);
-    const char *rest = plain_digits(whole, digits, sizeof digits);
+    char digits[96], name[24], number[64], converted[64];
+    const char *asked = unit ? unit : "", *begin = skip_spaces(text);
+    const char *rest = plain_digits(begin, digits, sizeof digits);
     double typed;
     if (!rest || !evaluate(digits, &typed)) {
-        snprintf(echo, size, "cannot read '%.40s' as a number: try 18, 1.2e-3, 2^-7%s%s", whole,
-                 unit && *unit ? " or 18 " : "", unit ? unit : "");
+        text_print(echo, size, "cannot read '%.*s' as a number: try 18, 1.2e-3, 2^-7%s%s", (int)text_cut(begin, 40),
+                   begin, *asked ? " or 18 " : "", asked);
         return false;
     }
-    trim(rest, typed_unit, sizeof typed_unit);
-    if (strcmp(typed_unit, "×") == 0)
-        snprintf(typed_unit, sizeof typed_unit, "x");
-    *value = typed;
-    if (!*typed_unit) {
-        view_format_unit(typed, unit, echo, size);
-        if (unit && strcmp(unit, "B") == 0)
-            snprintf(echo, size, "%s bytes", view_format(typed, number, sizeof number));
-        return true;
-    }
-    const struct unit *from = find_unit(typed_unit), *to = unit ? find_unit(unit) : NULL;
-    bool multiplier = from && from->family == FAMILY_COUNT;
-    if (!from || (to && !multiplier && from->family != to->family) ||
-        (multiplier && to && to->family != FAMILY_COUNT)) {
-        snprintf(echo, size, "cannot use '%.20s' here: the answer is in %s", typed_unit,
-                 unit && *unit ? unit : "plain numbers");
+    bool short_enough = typed_unit(rest, name, sizeof name);
+    const struct unit *from = short_enough ? fitting_unit(*name ? name : asked, asked) : NULL, *to = find_unit(asked);
+    if (!from && (*name || !short_enough)) {
+        rest = skip_spaces(rest);
+        text_print(echo, size, "cannot use '%.*s' here: the answer is in %s", (int)text_cut(rest, 20), rest,
+                   *asked ? asked : "plain numbers");
         return false;
     }
-    *value = typed * from->factor / (to ? to->factor : 1);
-    view_format(typed, number, sizeof number);
-    view_format(*value, converted, sizeof converted);
+    const char *base = strcmp(asked, "B") == 0 ? "bytes" : asked;
+    if (!*asked && *name)
+        base = from->factor == 1 ? name : bases[from->family];
+    *value = *name ? typed * from->factor / (to ? to->factor : 1) : typed;
+    format_typed(typed, number, sizeof number);
+    format_typed(*value, converted, sizeof converted);
     if (*value != typed)
-        snprintf(echo, size, "%s %s = %s %s", number, typed_unit, converted, unit ? unit : "");
+        text_print(echo, size, "%s %s = %s%s%s", number, name, converted, *base ? " " : "", base);
     else
-        snprintf(echo, size, "%s %s", number, unit && *unit ? unit : typed_unit);
+        text_print(echo, size, "%s%s%s", converted, *base ? " " : "", base);
     return true;
 }
 
@@ -212,14 +241,14 @@ void answer_rule_text(const struct step *s, char *out, size_t size)
 static bool number_hit(const json_t *rule, double guess, double outcome)
 {
     double amount = 0;
-    if (isnan(outcome) || isnan(guess))
-        return false;
+    if (!isfinite(outcome) || !isfinite(guess))
+        return guess == outcome;
     switch (rule_of(rule, &amount)) {
     case RULE_EXACT:   return guess == outcome || fabs(guess - outcome) <= 1e-9 * fabs(outcome);
     case RULE_TICK:    return fabs(guess - outcome) <= amount / 2 * (1 + 1e-9);
     case RULE_PERCENT: return fabs(guess - outcome) <= amount / 100 * fabs(outcome) * (1 + 1e-9);
     case RULE_POINTS:  return fabs(guess - outcome) <= amount * (1 + 1e-9);
-    case RULE_FACTOR:  return guess * outcome > 0 && fabs(log(guess / outcome)) <= log(amount) * (1 + 1e-9);
+    case RULE_FACTOR:  return guess / outcome > 0 && fabs(log(guess / outcome)) <= log(amount) * (1 + 1e-9);
     case RULE_UNKNOWN: break;
     }
     return false;
@@ -280,6 +309,8 @@ double answer_octaves(const json_t *guess, const json_t *outcome)
 const char *answer_option_text(const struct step *s, const char *id)
 {
     const json_t *options = json_object_get(s->rule, "options");
+    if (!id)
+        return "";
     for (size_t i = 0; i < json_array_size(options); i++) {
         const json_t *o = json_array_get(options, i);
         if (strcmp(view_text(o, "id", ""), id) == 0)
@@ -300,7 +331,9 @@ static void number_difference(const struct step *s, double g, double o, bool hit
         snprintf(out, size, "Right: %s.", outcome);
     else if (hit)
         snprintf(out, size, "Right: your %s is close enough to %s.", guess, outcome);
-    else if (isnan(o) || isinf(o) || g == 0 || o == 0 || g * o < 0 || s->answer == ANSWER_PLACE)
+    else if (!isfinite(o))
+        snprintf(out, size, "It is %s.", outcome);
+    else if (g == 0 || o == 0 || g * o < 0 || s->answer == ANSWER_PLACE)
         snprintf(out, size, "Off by %s: it is %s.", view_format_unit(fabs(g - o), unit, gap, sizeof gap), outcome);
     else if (fabs(log2(g / o)) >= 1)
         snprintf(out, size, "It is %s: your %s is %s times too %s.", outcome, guess,
@@ -310,12 +343,12 @@ static void number_difference(const struct step *s, double g, double o, bool hit
                  view_format(100 * fabs(g - o) / fabs(o), gap, sizeof gap), g > o ? "high" : "low");
 }
 
-static void order_difference(const json_t *guess, const json_t *outcome, char *out, size_t size)
+static void order_difference(const json_t *guess, const json_t *outcome, bool hit, char *out, size_t size)
 {
     size_t n = json_array_size(outcome), same = 0;
     for (size_t i = 0; i < n; i++)
         same += json_equal(json_array_get(guess, i), json_array_get(outcome, i)) ? 1 : 0;
-    if (same == n)
+    if (hit)
         snprintf(out, size, "Right: the whole order.");
     else
         snprintf(out, size, "%zu of %zu stand where you put them.", same, n);
@@ -330,11 +363,10 @@ void answer_difference(const struct step *s, const json_t *guess, const json_t *
     if (s->answer == ANSWER_NUMBER || s->answer == ANSWER_PLACE)
         number_difference(s, view_as_number(guess), view_as_number(outcome), hit, out, size);
     else if (s->answer == ANSWER_ORDER)
-        order_difference(guess, outcome, out, size);
-    else if (hit)
-        snprintf(out, size, "Right: %s.", answer_option_text(s, json_string_value(outcome)));
-    else
-        snprintf(out, size, "Not that one: %s.", answer_option_text(s, json_string_value(outcome)));
+        order_difference(guess, outcome, hit, out, size);
+    else if (json_is_string(outcome))
+        text_print(out, size, "%s: %s.", hit ? "Right" : "Not that one",
+                   answer_option_text(s, json_string_value(outcome)));
 }
 
 /* --- the order of options -------------------------------------------------------------------------------------- */

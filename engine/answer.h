@@ -10,9 +10,10 @@
 #include "engine/document.h"
 
 /* Reads "18", "18 bytes", "4.5 bpw", "2^-7", "1.2e-3", "1,000", "32 GiB", "3,4" is refused. `unit` is what the step
- * asks in: a typed unit of the same family is converted (GiB to KiB, MB to bytes, ms to s); another family is refused.
- * On success writes the value in `unit`, and `echo` as it was understood ("32 GiB = 33,554,432 KiB").
- * On failure writes one line to `echo` that says what would be understood. */
+ * asks in, "" or NULL for none: a typed unit of the same family is converted (GiB to KiB, MB to bytes, ms to s);
+ * another family is refused. On success writes the value in `unit`, and `echo` as it was understood ("32 GiB =
+ * 33,554,432 KiB"), which reads back as the same value. On failure writes one line to `echo` that says what would be
+ * understood, and leaves the value alone. */
 bool answer_read_number(const char *text, const char *unit, double *value, char *echo, size_t size);
 
 /* Whether the "within" of a number or place rule is understood. */
@@ -27,7 +28,8 @@ void answer_rule_text(const struct step *, char *out, size_t size);
  * option id once, or null. Whoever takes one from outside asks this first; everything else here may rely on it. */
 bool answer_fits(const struct step *, const json_t *answer);
 
-/* Whether `guess` (value as above) hits `outcome` (number, id or list of ids). NaN outcomes are never hit. */
+/* Whether `guess` (value as above) hits `outcome` (number, id or list of ids). Nothing hits NaN; an infinite outcome is
+ * hit by itself alone. */
 bool answer_hit(const struct step *, const json_t *guess, const json_t *outcome);
 
 /* |log2(guess / outcome)| for two positive numbers, else NaN: octaves off. */
@@ -36,7 +38,7 @@ double answer_octaves(const json_t *guess, const json_t *outcome);
 /* One sentence of difference: "Off by 3 g: 240, not 237." "Right: 57 is within 10 % of 57." */
 void answer_difference(const struct step *, const json_t *guess, const json_t *outcome, char *out, size_t size);
 
-/* The text of an option id, or the id itself. */
+/* The text of an option id, or the id itself; "" for NULL. */
 const char *answer_option_text(const struct step *, const char *id);
 
 /* Option ids in the order the learner sees: shuffled by `seed` for choices and orders, the same every time. Fills

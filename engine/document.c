@@ -3,6 +3,7 @@
  * in check_step. */
 #include "engine/document.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,6 +183,52 @@ static const char *check_cells(const json_t *json)
     return NULL;
 }
 
+static bool is_log(const json_t *json)
+{
+    return strcmp(view_text(json, "scale", "linear"), "log") == 0;
+}
+
+/* The ends of an axis or of a knob: both of a `whole` one; NULL when all is well. */
+static const char *check_ends(const json_t *json, bool whole)
+{
+    bool has_from = json_object_get(json, "from") != NULL, has_to = json_object_get(json, "to") != NULL;
+    double from = view_number(json, "from", 0), to = view_number(json, "to", 1);
+    if (!isfinite(from) || !isfinite(to) || (whole && !(has_from && has_to)))
+        return "needs 'from' and 'to' that are numbers";
+    if (has_from && has_to && !(from < to))
+        return "'from' must be less than 'to'";
+    if (is_log(json) && has_from && !(from > 0))
+        return "a log axis needs a 'from' greater than 0";
+    return NULL;
+}
+
+static const char *check_knob(const json_t *knob_json)
+{
+    const json_t *value = json_object_get(knob_json, "value"), *choices = json_object_get(knob_json, "choices");
+    bool found = !choices;
+    for (size_t i = 0; i < json_array_size(choices); i++)
+        found = found || json_equal(json_array_get(choices, i), (json_t *)(uintptr_t)value);
+    if (!found)
+        return "a knob's value is not among its choices";
+    if (choices || json_is_boolean(value))
+        return NULL;
+    if (!json_is_number(value))
+        return "a knob's value is a number, true or false, or one of its choices";
+    const char *why = check_ends(knob_json, false);
+    double number = json_number_value(value);
+    if (!why && !(number >= view_number(knob_json, "from", number) && number <= view_number(knob_json, "to", number)))
+        why = "a knob's value is not between its 'from' and 'to'";
+    return why;
+}
+
+static const char *check_knobs(const json_t *knobs)
+{
+    const char *why = NULL;
+    for (size_t i = 0; !why && i < json_array_size(knobs); i++)
+        why = check_knob(json_array_get(knobs, i));
+    return why;
+}
+
 /* What the schema cannot say; NULL when all is well. */
 static const char *check_step(const struct step *s)
 {
@@ -190,9 +237,13 @@ static const char *check_step(const struct step *s)
     if (s->answer == ANSWER_CHOICE || s->answer == ANSWER_ORDER)
         if (!distinct_options(json_object_get(s->rule, "options")))
             return "needs two or more options with different ids";
-    if (s->answer == ANSWER_PLACE || (s->rule && json_object_get(s->rule, "from") && json_object_get(s->rule, "to")))
-        if (!(json_number_value(json_object_get(s->rule, "from")) < json_number_value(json_object_get(s->rule, "to"))))
-            return "'from' must be less than 'to'";
+    const char *bad = check_knobs(json_object_get(s->json, "knobs"));
+    if (!bad && (s->answer == ANSWER_NUMBER || s->answer == ANSWER_PLACE))
+        bad = check_ends(s->rule, s->answer == ANSWER_PLACE);
+    if (!bad && s->answer == ANSWER_PLACE && !(view_number(s->rule, "tick", 1) > 0))
+        bad = "'tick' must be greater than 0";
+    if (bad)
+        return bad;
     if ((s->answer == ANSWER_NUMBER || s->answer == ANSWER_PLACE) && !answer_rule_known(s->rule))
         return "'within' must be exact, tick, N %, N points or N x";
     if (s->kind == STEP_PREDICT && !json_array_size(json_object_get(s->json, "ask")))

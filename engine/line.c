@@ -55,6 +55,8 @@ bool line_insert(struct line *l, const char *text, bool multiline)
         utf8proc_ssize_t n = utf8proc_iterate(p, -1, &c);
         if (n <= 0)
             p++;
+        else if (c == '\n' && p > (const utf8proc_uint8_t *)text && p[-1] == '\r')
+            p++; /* the second half of one line end */
         else {
             taken = put_code_point(l, c, multiline) || taken;
             p += n;

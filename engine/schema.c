@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/text.h"
+
 enum { LONGEST_TEXT = 65536, LONGEST_LIST = 256, LONGEST_NAME = 64 };
 
 /* Edit distance: insertions, deletions, substitutions and swaps of neighbors; LONGEST_NAME when either is longer. */
@@ -67,7 +69,7 @@ static const char *type_name(const json_t *value)
 
 static bool fail(char *error, size_t size, const char *path, const char *what)
 {
-    snprintf(error, size, "%s%s%s", path, *path ? ": " : "", what);
+    text_print(error, size, "%s%s%s", path, *path ? ": " : "", what);
     return false;
 }
 
@@ -130,7 +132,7 @@ static bool check_text(const json_t *value, const struct field *f, const char *p
         return fail(error, size, path, "an id has 1 to 64 of a-z, 0-9, '-', '_', '.'");
     if (f->type == FIELD_ENUM && !in_names(f->names, text)) {
         char what[256];
-        snprintf(what, sizeof what, "'%.40s' is not one of %s", text, f->names);
+        snprintf(what, sizeof what, "'%.*s' is not one of %s", (int)text_cut(text, 40), text, f->names);
         return fail(error, size, path, what);
     }
     return true;
@@ -200,10 +202,11 @@ static bool unknown_field(const struct object *object, const char *name, char *e
     for (const struct field *f = object->fields; f->name && count < 64; f++)
         names[count++] = f->name;
     const char *nearest = schema_nearest(name, names, count);
+    int most = (int)text_cut(name, 40);
     if (nearest)
-        snprintf(error, size, "unknown field '%.40s' in %s; did you mean '%s'?", name, object->name, nearest);
+        text_print(error, size, "unknown field '%.*s' in %s; did you mean '%s'?", most, name, object->name, nearest);
     else
-        snprintf(error, size, "unknown field '%.40s' in %s", name, object->name);
+        text_print(error, size, "unknown field '%.*s' in %s", most, name, object->name);
     return false;
 }
 
@@ -212,7 +215,7 @@ bool schema_check(const json_t *value, const struct object *object, char *error,
     const char *name;
     json_t *item;
     if (!json_is_object(value)) {
-        snprintf(error, size, "expected %s, got %s", object->name, type_name(value));
+        text_print(error, size, "expected %s, got %s", object->name, type_name(value));
         return false;
     }
     json_object_foreach((json_t *)(uintptr_t)value, name, item)
@@ -220,7 +223,7 @@ bool schema_check(const json_t *value, const struct object *object, char *error,
             return unknown_field(object, name, error, size);
     for (const struct field *f = object->fields; f->name; f++)
         if (f->flags & FIELD_REQUIRED && !json_object_get(value, f->name)) {
-            snprintf(error, size, "%s has no '%s'", object->name, f->name);
+            text_print(error, size, "%s has no '%s'", object->name, f->name);
             return false;
         }
     json_object_foreach((json_t *)(uintptr_t)value, name, item) {

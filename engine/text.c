@@ -2,7 +2,9 @@
  * The drawing and the plain face both walk text through text_next, the one place that meets raw bytes. */
 #include "engine/text.h"
 
+#include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,6 +202,32 @@ char *text_clip(const char *text, int width, const char *ellipsis, char *out, si
     if (cut && text_width(ellipsis) <= width)
         append(out, size, used, ellipsis, strlen(ellipsis));
     return out;
+}
+
+size_t text_cut(const char *text, size_t bytes)
+{
+    size_t n = strnlen(text, bytes);
+    if (n == bytes)
+        while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
+            n--;
+    return n;
+}
+
+void text_print(char *out, size_t size, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    int wanted = vsnprintf(out, size, format, values);
+    va_end(values);
+    if (size == 0 || wanted < (int)size)
+        return;
+    size_t end = size - 1, start = end; /* of the last character, which may be half of one */
+    while (start > 0 && ((unsigned char)out[start - 1] & 0xc0) == 0x80)
+        start--;
+    unsigned char lead = start > 0 ? (unsigned char)out[start - 1] : 0;
+    size_t whole = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+    if (end - start + 1 < whole)
+        out[start - 1] = '\0';
 }
 
 static bool ends_sentence(const char *text, size_t bytes, size_t at)

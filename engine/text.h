@@ -37,6 +37,12 @@ int text_lines(const char *text, int width);
 /* A copy that is at most `width` cells wide, cut with `ellipsis` if it had to be cut. Returns out. */
 char *text_clip(const char *text, int width, const char *ellipsis, char *out, size_t size);
 
+/* Bytes of the longest beginning, at most `bytes`, that cuts no character in two; for "%.*s". */
+size_t text_cut(const char *text, size_t bytes);
+
+/* snprintf that cuts no character in two when it runs out of room. */
+void text_print(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
 /* The first sentence: returns its bytes, and in *next the bytes to skip. A sentence ends at '.', '!' or '?' before a
  * space and anything but a lower-case letter, and at a newline. */
 size_t text_sentence(const char *text, size_t bytes, size_t *next);
