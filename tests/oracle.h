@@ -148,7 +148,7 @@ static void fill_side(const struct layout *l, struct side *s, int negative)
 }
 
 /* False if this file does not know the format. FP32 is not there: it is the identity. */
-static bool oracle_open(struct oracle *o, const char *name)
+static inline bool oracle_open(struct oracle *o, const char *name)
 {
     o->layout = layout_of(name);
     if (!o->layout)
@@ -158,7 +158,7 @@ static bool oracle_open(struct oracle *o, const char *name)
     return true;
 }
 
-static void oracle_close(struct oracle *o)
+static inline void oracle_close(struct oracle *o)
 {
     for (int i = 0; i < 2; i++) {
         free(o->side[i].value);
@@ -198,13 +198,13 @@ static uint32_t oracle_at(const struct oracle *o, uint32_t index, float y, struc
     return (uint32_t)(l->infinity < 0 ? l->nan : l->infinity | (signbit(y) ? 1 << (l->bits - 1) : 0));
 }
 
-static uint32_t oracle_nan(const struct oracle *o)
+static inline uint32_t oracle_nan(const struct oracle *o)
 {
     return o->layout->nan < 0 ? o->side[0].code[0] : (uint32_t)o->layout->nan;
 }
 
 /* The code that y must get, and whether it counts as clipped. */
-static uint32_t oracle_encode(const struct oracle *o, float y, struct cast how, bool *clips)
+static inline uint32_t oracle_encode(const struct oracle *o, float y, struct cast how, bool *clips)
 {
     *clips = false;
     if (isnan(y))
