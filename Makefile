@@ -5,6 +5,7 @@
 #   make test       install what is missing, build, run every test
 #   make            build/saffron             make asan | tsan   the tests under a sanitizer
 #   make check      the tests only            make bench         the benchmarks
+#   make exhaustive every float through every encoder, about half an hour of one core
 #   make clean                                make fuzz          the fuzz drivers under libFuzzer, FUZZ_SECONDS each
 #   make aarch64    kernels and their tests by cross compiler, run by qemu
 #   make pictures   those of README.md
@@ -147,6 +148,12 @@ bench: all $(BENCH)
 	    echo "== $${b##*/}"; export SAFFRON=$(abspath $(B))/saffron; \
 	    case $$b in *.sh) sh $$b ;; *) $$b ;; esac || exit 1; done
 
+# All 2^32 floats through every encoder of the formats of at most 16 bits, and all scales: about a minute a format.
+# FORMATS="e4m3 int8" names some; EXHAUSTIVE_SECONDS=N stops each after N seconds.
+EXHAUSTIVE_SECONDS ?= 0
+exhaustive: $(B)/tests/exhaustive_format
+	@echo $(or $(FORMATS),$$($< --list)) | xargs -n 1 -P $(JOBS) $< --seconds $(EXHAUSTIVE_SECONDS)
+
 # Each driver with libFuzzer, from its replay corpus; new inputs stay in the build folder.
 FUZZ_SECONDS ?= 60
 FUZZERS := $(patsubst tests/%.c,build/fuzz/bin/%,$(wildcard tests/fuzz_*.c))
@@ -224,7 +231,7 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: stubs all run test tests check asan tsan bench fuzz fuzzers aarch64 run-kernel-tests pictures install uninstall clean FORCE
+.PHONY: exhaustive stubs all run test tests check asan tsan bench fuzz fuzzers aarch64 run-kernel-tests pictures install uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
