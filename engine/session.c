@@ -85,7 +85,7 @@ bool session_writing(const struct session *s)
 
 bool session_typing(const struct session *s)
 {
-    return s->phase == PHASE_ANSWER && !s->overlay && (s->line.size > 0 || session_writing(s));
+    return s->phase == PHASE_ANSWER && !s->overlay && !s->commanding && (s->line.size > 0 || session_writing(s));
 }
 
 static unsigned open_sure(struct session *s, struct outbox *out)
@@ -217,21 +217,36 @@ static unsigned do_recompute(struct session *s, struct outbox *out)
     return session_request_outcome(s, out);
 }
 
+/* A reply that came while a reset is being stored would reveal what is about to be forgotten. */
+static unsigned drop_request(struct session *s, struct outbox *out)
+{
+    if (!s->request_id)
+        return 0;
+    out->cancel = s->request_id;
+    s->request_id = 0;
+    s->stale = false;
+    return FX_CANCEL;
+}
+
 static unsigned do_reset(struct session *s, struct outbox *out)
 {
     if (s->phase == PHASE_SAVING || s->phase == PHASE_FINISHED)
         return FX_BELL;
-    return session_commit(s, out, "retract", json_pack("{s:s}", "scope", "step"));
+    return drop_request(s, out) | session_commit(s, out, "retract", json_pack("{s:s}", "scope", "step"));
 }
 
 /* Takes the last reset of this step back, as long as the step has not gone on since. */
 static unsigned do_undo(struct session *s, struct outbox *out)
 {
-    if (s->reset_at != s->at || !s->reset_uuid[0] || s->phase == PHASE_SAVING || s->phase == PHASE_FINISHED) {
+    bool going_on = false;
+    for (int i = 0; i < MOST_PENDING; i++)
+        going_on = going_on || strcmp(view_text(s->pending[i].record, "step", ""), session_here(s)->id) == 0;
+    if (going_on || s->reset_at != s->at || !s->reset_uuid[0]
+        || s->phase == PHASE_SAVING || s->phase == PHASE_FINISHED) {
         snprintf(s->message, sizeof s->message, "nothing to undo here");
         return FX_DRAW | FX_BELL;
     }
-    return session_commit(s, out, "retract", json_pack("{s:s}", "target", s->reset_uuid));
+    return drop_request(s, out) | session_commit(s, out, "retract", json_pack("{s:s}", "target", s->reset_uuid));
 }
 
 static unsigned do_dive(struct session *s)
@@ -336,6 +351,9 @@ static unsigned answer_phase_key(struct session *s, uint32_t key, struct outbox 
 
 static unsigned key_event(struct session *s, uint32_t key, struct outbox *out)
 {
+    if (s->overlay && (key == KEY_CODE_UP || key == KEY_CODE_DOWN || key == KEY_CODE_PAGE_UP
+                       || key == KEY_CODE_PAGE_DOWN))
+        return FX_BELL;
     if (s->overlay) {
         session_set(&s->overlay, NULL);
         bool more = s->source > 0 && command_of_key(key) == COMMAND_CODE;
@@ -431,6 +449,11 @@ int session_step(const struct session *s)
     return s->at;
 }
 
+bool session_overlaid(const struct session *s)
+{
+    return s->overlay != NULL;
+}
+
 bool session_busy(const struct session *s)
 {
     return s->phase == PHASE_SAVING || s->request_id != 0;
@@ -471,6 +494,9 @@ void session_restore(struct session *s, const json_t *records)
     json_array_foreach((json_t *)(uintptr_t)records, i, record)
         if (!json_is_true(json_object_get(record, "retracted")))
             session_apply(s, record, (int64_t)json_integer_value(json_object_get(record, "utc")));
+    /* What a reset took is in no record that was read: only the session that made it can take it back. */
+    session_forget(&s->reset_state);
+    s->reset_at = -1;
     int open = session_next_open(s), last = document_step_count(s->document) - 1;
     enter(s, open <= last ? open : last, NULL);
     if (open > last)

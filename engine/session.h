@@ -38,6 +38,8 @@ bool            session_go(struct session *, const char *step, struct outbox *ou
 int             session_step(const struct session *);      /* index of the step on screen */
 int             session_next_open(const struct session *); /* first step not done, or step count */
 bool            session_typing(const struct session *);    /* letters are text now, not commands */
+bool            session_overlaid(const struct session *); /* source or a dive lies over the body: any key but those that
+                                                            * scroll closes it */
 bool            session_busy(const struct session *);      /* waits for store or lab: plain mode reads no line */
 /* What plain mode should ask for next. */
 enum session_wants { WANTS_NOTHING, WANTS_LINE, WANTS_CONFIDENCE, WANTS_GRADE };

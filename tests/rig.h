@@ -64,6 +64,7 @@ struct rig {
     int64_t          now;
     unsigned         effects;  /* of the last event */
     bool             refuse;   /* the store says no */
+    long             base;     /* of record and request ids */
 };
 
 static void rig_open(struct rig *r)
@@ -239,6 +240,30 @@ static bool rig_lab(struct rig *r)
     json_decref(request);
     rig_message(r, message);
     return true;
+}
+
+/* kill -9, and a new start. What was at the store is durable or lost; nobody was told. */
+static inline void rig_restart(struct rig *r, bool durable)
+{
+    size_t i;
+    json_t *entry;
+    json_array_foreach(r->queue, i, entry) {
+        char uuid[40];
+        json_t *record = json_deep_copy(json_object_get(entry, "record"));
+        snprintf(uuid, sizeof uuid, "uuid-%ld", (long)json_integer_value(json_object_get(entry, "id")));
+        json_object_set_new(record, "uuid", json_string(uuid));
+        if (durable)
+            json_array_append(r->stored, record);
+        json_decref(record);
+    }
+    json_array_clear(r->queue);
+    json_decref(r->request);
+    r->request = NULL;
+    session_free(r->session);
+    r->session = session_new(r->document, "seed", r->base += 100000);
+    mark_retracted(r->stored);
+    session_restore(r->session, r->stored);
+    rig_feed(r, (struct event){ .kind = EVENT_TICK });
 }
 
 /* Everything that waits is answered. */

@@ -21,7 +21,7 @@ static const char first_text[] =
     "{\"id\":\"b\",\"title\":\"Ending\",\"core\":true}],"
     "\"dives\":[{\"id\":\"why-scale\",\"title\":\"Why does a scale help?\",\"body\":[{\"view\":\"prose\",\"text\":"
     "\"A salient channel decides.\"}]}],\"steps\":["
-    "{\"kind\":\"read\",\"id\":\"hello\",\"part\":0,\"title\":\"Hello\","
+    "{\"kind\":\"read\",\"id\":\"hello\",\"part\":0,\"title\":\"Hello\",\"dives\":[\"why-scale\"],"
     "\"body\":[{\"view\":\"prose\",\"text\":\"Hi.\"}]},"
     "{\"kind\":\"explain\",\"id\":\"words\",\"part\":0,\"title\":\"In words\",\"model\":\"ours\","
     "\"ask\":[{\"view\":\"prose\",\"text\":\"Why?\"}]},"
@@ -268,6 +268,49 @@ static void a_draft_survives_every_way_out(void **unused)
     }
 }
 
+/* Esc makes letters commands, though words stand in the input. */
+static void escape_frees_the_letters(void **unused)
+{
+    struct stage s;
+    (void)unused;
+    begin_lesson(&s, 0, "words");
+    type(&s, "quit?");
+    assert_false(s.effects & FX_DONE);
+    key(&s, KEY_CODE_ESCAPE);
+    key(&s, '?');
+    assert_true(shows(&s, command_table[COMMAND_HELP].help));
+    key(&s, '?');
+    key(&s, KEY_CODE_ESCAPE);
+    type(&s, " no");
+    assert_true(shows(&s, "quit? no"));
+    key(&s, KEY_CODE_ESCAPE);
+    key(&s, 'q');
+    assert_true(s.effects & FX_DONE);
+    close_stage(&s);
+}
+
+/* A dive longer than the window can be read to its end, and starts at its top. */
+static void an_overlay_scrolls(void **unused)
+{
+    struct stage s;
+    (void)unused;
+    begin_lesson(&s, 0, NULL);
+    app_scroll_limit(s.app, 30);
+    key(&s, KEY_CODE_PAGE_DOWN);
+    key(&s, 'd');
+    assert_int_equal(app_scroll(s.app), 0);
+    assert_true(shows(&s, "A salient channel decides."));
+    app_scroll_limit(s.app, 30);
+    key(&s, KEY_CODE_PAGE_DOWN);
+    assert_int_equal(app_scroll(s.app), 10);
+    assert_true(shows(&s, "A salient channel decides."));
+    key(&s, 'q'); /* closes it, and does not leave */
+    assert_false(s.effects & FX_DONE);
+    assert_false(shows(&s, "A salient channel decides."));
+    assert_int_equal(app_scroll(s.app), 0);
+    close_stage(&s);
+}
+
 static void search_finds_dives(void **unused)
 {
     struct stage s;
@@ -460,6 +503,8 @@ int main(void)
         cmocka_unit_test(a_late_answer_opens_nothing),
         cmocka_unit_test(jump_goes_by_name),
         cmocka_unit_test(a_draft_survives_every_way_out),
+        cmocka_unit_test(escape_frees_the_letters),
+        cmocka_unit_test(an_overlay_scrolls),
         cmocka_unit_test(search_finds_dives),
         cmocka_unit_test(help_lists_every_command),
         cmocka_unit_test(recall_grades_and_takes_back),

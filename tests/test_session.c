@@ -263,6 +263,131 @@ static void a_reset_can_be_undone(void **unused)
     rig_close(&r);
 }
 
+/* The reply to what ran when the step was reset would reveal what is being forgotten. */
+static void a_reset_cancels_what_runs(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    rig_type(&r, "40");
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_key(&r, '2');
+    rig_store(&r);
+    json_t *id = json_incref(json_object_get(r.request, "id"));
+    rig_key(&r, 'R');
+    assert_null(r.request);
+    rig_message(&r, json_pack("{s:s, s:O, s:f, s:[]}", "type", "result", "id", id, "answer", 50.0, "blocks"));
+    rig_settle(&r);
+    assert_int_equal(session_wants(r.session), WANTS_LINE);
+    assert_false(rig_has(&r, "number", "guess"));
+    json_decref(id);
+    rig_close(&r);
+}
+
+/* A reset of the last time stays: what it took is not in the records any more, nor is anything else its target. */
+static void a_reset_of_before_the_start_stays(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    guess(&r, "40", '2');
+    rig_key(&r, 'R');
+    rig_settle(&r);
+    rig_restart(&r, true);
+    rig_key(&r, KEY_CODE_ENTER); /* the read step is stored after the reset that was read */
+    rig_settle(&r);
+    rig_go(&r, "number");
+    rig_key(&r, 'u');
+    assert_true(rig_shows(&r, "nothing to undo"));
+    assert_int_equal(json_array_size(r.queue), 0);
+    assert_true(rig_has(&r, "read", "seen"));
+    rig_close(&r);
+}
+
+/* The hint is not durable yet, but on its way: the step has gone on. */
+static void undo_waits_for_what_is_under_way(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    guess(&r, "40", '2');
+    rig_key(&r, 'R');
+    rig_settle(&r);
+    rig_key(&r, 'h');
+    rig_key(&r, 'u');
+    assert_true(rig_shows(&r, "nothing to undo"));
+    rig_settle(&r);
+    assert_false(rig_has(&r, "number", "guess"));
+    rig_close(&r);
+}
+
+/* kill -9 between the commit and the outcome: the guess is there, and the outcome is computed when asked for. */
+static void a_guess_outlives_the_tutor(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_settle(&r);
+    rig_type(&r, "40");
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_key(&r, '2');
+    rig_restart(&r, true); /* stored, but nobody was told */
+    assert_true(rig_has(&r, "number", "guess"));
+    assert_false(rig_shows(&r, SECRET));
+    assert_null(r.request);
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_settle(&r);
+    assert_true(rig_has(&r, "number", "result"));
+    rig_restart(&r, true);
+    rig_key(&r, 'b');
+    assert_true(rig_shows(&r, SECRET)); /* read-only */
+    rig_close(&r);
+}
+
+static void earlier_steps_are_read_only(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    guess(&r, "40", '2');
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_key(&r, 'b');
+    assert_int_equal(session_step(r.session), document_find(r.document, "number"));
+    size_t records = json_array_size(r.stored);
+    rig_type(&r, "123");
+    rig_feed(&r, (struct event){ .kind = EVENT_TEXT, .text = "7" });
+    rig_feed(&r, (struct event){ .kind = EVENT_CONFIDENCE, .confidence = SURE_95 });
+    rig_settle(&r);
+    assert_int_equal(json_array_size(r.stored), records);
+    assert_true(rig_shows(&r, "computed"));
+    rig_close(&r);
+}
+
+/* A lab that dies while it makes the live facts: the question stands, and can be answered. */
+static void a_question_stands_without_its_facts(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    assert_true(session_go(r.session, "place", NULL));
+    rig_feed(&r, (struct event){ .kind = EVENT_TICK });
+    assert_string_equal(view_text(r.request, "type", ""), "given");
+    lose_lab(&r);
+    assert_string_equal(view_text(r.request, "type", ""), "given");
+    lose_lab(&r);
+    assert_null(r.request);
+    assert_false(rig_has(&r, "place", "skipped"));
+    rig_key(&r, KEY_CODE_RIGHT);
+    guess(&r, "", '2');
+    assert_true(rig_has(&r, "place", "result"));
+    rig_close(&r);
+}
+
 static void hints_come_in_stages(void **unused)
 {
     struct rig r;
@@ -311,6 +436,12 @@ int main(void)
         cmocka_unit_test(every_kind_can_be_answered),
         cmocka_unit_test(no_reply_shows_an_outcome_before_its_commit),
         cmocka_unit_test(a_reset_can_be_undone),
+        cmocka_unit_test(a_reset_cancels_what_runs),
+        cmocka_unit_test(a_reset_of_before_the_start_stays),
+        cmocka_unit_test(undo_waits_for_what_is_under_way),
+        cmocka_unit_test(a_guess_outlives_the_tutor),
+        cmocka_unit_test(earlier_steps_are_read_only),
+        cmocka_unit_test(a_question_stands_without_its_facts),
         cmocka_unit_test(hints_come_in_stages),
         cmocka_unit_test(a_half_written_explanation_comes_back),
     };

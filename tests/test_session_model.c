@@ -104,7 +104,7 @@ static void check_records(struct rig *r)
 static void random_histories(void **unused)
 {
     (void)unused;
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= 100; seed++) {
         struct rig r;
         state = seed;
         rig_open(&r);
@@ -115,6 +115,8 @@ static void random_histories(void **unused)
                 random_world(&r);
             check_request(&r);
             check_records(&r);
+            if (draw(60) == 0)
+                rig_restart(&r, draw(2));
             if (draw(40) == 0)
                 session_go(r.session, document_step(r.document, (int)draw(9))->id, NULL);
         }

@@ -352,8 +352,9 @@ static unsigned command(struct app *a, enum command c, struct outbox *out)
 static unsigned session_does(struct app *a, const struct event *e, struct outbox *out)
 {
     int before = session_step(a->session);
+    bool overlaid = session_overlaid(a->session);
     unsigned effects = session_feed(a->session, e, out);
-    if (session_step(a->session) != before || effects & (FX_LAB | FX_STORE))
+    if (session_step(a->session) != before || session_overlaid(a->session) != overlaid || effects & (FX_LAB | FX_STORE))
         a->scroll = 0;
     return effects & FX_DONE ? (effects & ~(unsigned)FX_DONE) | open_map(a) : effects;
 }
@@ -404,7 +405,7 @@ static unsigned popup_key(struct app *a, const struct event *e, struct outbox *o
 static unsigned lesson_key(struct app *a, const struct event *e, struct outbox *out)
 {
     unsigned effects = 0;
-    if (!typing(a))
+    if (!typing(a) && !session_overlaid(a->session))
         effects = command(a, command_of_key(e->key), out);
     if (effects)
         return effects;
@@ -485,7 +486,9 @@ static unsigned feed(struct app *a, const struct event *e, struct outbox *out)
     default: {
         if (e->kind == EVENT_NOT_STORED && e->id == 0) /* a notice of the store */
             app_say(a, e->text);
-        unsigned effects = a->session ? session_feed(a->session, e, out) : 0;
+        unsigned effects = 0;
+        if (a->session)
+            effects = a->place == PLACE_LESSON ? session_does(a, e, out) : session_feed(a->session, e, out);
         if (a->recall && !out->record)
             effects |= recall_feed(a->recall, e, out);
         return effects;
