@@ -332,6 +332,8 @@ static unsigned grade_key(struct session *s, uint32_t key, struct outbox *out)
 
 static unsigned answer_phase_key(struct session *s, uint32_t key, struct outbox *out)
 {
+    if (s->offered && command_of_key(key) == COMMAND_SKIP)
+        return do_skip(s, out);
     unsigned effects = session_answer_key(s, key);
     if (effects)
         return effects;

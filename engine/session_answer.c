@@ -125,6 +125,8 @@ bool session_read_guess(struct session *s)
     }
     session_set(&s->guess, json_pack("{s:o, s:s, s:s}", "value", json, "text", text, "raw", s->line.text));
     snprintf(s->echo, sizeof s->echo, "%s", text);
+    if (step->answer == ANSWER_ORDER && json_is_array(json))
+        line_clear(&s->line); /* the list stands as typed now: its numbers mean something else from here on */
     return true;
 }
 

@@ -422,6 +422,39 @@ static void a_half_written_explanation_comes_back(void **unused)
     rig_close(&r);
 }
 
+static void an_order_is_read_once(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "order");
+    rig_type(&r, "2 3 1");
+    rig_key(&r, KEY_CODE_ENTER);
+    json_t *first = session_view(r.session);
+    rig_key(&r, KEY_CODE_ESCAPE);
+    rig_key(&r, KEY_CODE_ENTER);
+    json_t *second = session_view(r.session);
+    assert_true(json_equal(json_object_get(first, "dock"), json_object_get(second, "dock")));
+    json_decref(first);
+    json_decref(second);
+    rig_close(&r);
+}
+
+static void no_idea_can_go_on_unsaved(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    rig_key(&r, '-');
+    rig_key(&r, KEY_CODE_ENTER);
+    r.refuse = true;
+    rig_store(&r);
+    rig_key(&r, 'k');
+    assert_non_null(r.request);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -435,6 +468,8 @@ int main(void)
         cmocka_unit_test(no_idea_is_stored_unscored),
         cmocka_unit_test(every_kind_can_be_answered),
         cmocka_unit_test(no_reply_shows_an_outcome_before_its_commit),
+        cmocka_unit_test(an_order_is_read_once),
+        cmocka_unit_test(no_idea_can_go_on_unsaved),
         cmocka_unit_test(a_reset_can_be_undone),
         cmocka_unit_test(a_reset_cancels_what_runs),
         cmocka_unit_test(a_reset_of_before_the_start_stays),
