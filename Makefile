@@ -141,7 +141,7 @@ asan:
 # Without address randomization where that is allowed: older ThreadSanitizers cannot place their memory otherwise. A
 # crash is ours to handle: a test looks at what it leaves on the terminal.
 tsan:
-	+@TSAN_OPTIONS=handle_segv=0 $(shell setarch -R true 2>/dev/null && echo setarch -R) $(QUIETLY) B=build/tsan SAN=thread check
+	+@TSAN_OPTIONS=handle_segv=0 TEST_TIMEOUT=1200 $(shell setarch -R true 2>/dev/null && echo setarch -R) $(QUIETLY) B=build/tsan SAN=thread check
 
 bench: all $(BENCH)
 	@for b in $(BENCH) $(wildcard tests/bench_*.sh); do \

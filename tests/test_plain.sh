@@ -7,7 +7,8 @@
 set -u
 cd "$(dirname "$0")/.." || exit 2
 SAFFRON=${SAFFRON:-$PWD/build/saffron}
-bless= only=
+bless= only= limit=60
+[ -z "${SAN:-}" ] || limit=600 # a sanitizer is slow
 for word in "$@"; do case $word in --bless) bless=1 ;; *) only="$only $word" ;; esac; done
 work=$(mktemp -d "${TMPDIR:-/tmp}/saffron-plain.XXXXXX") || exit 2
 trap 'rm -rf "$work"' EXIT
@@ -18,7 +19,7 @@ flush()
 {
     [ -n "$begun" ] || return 0
     echo "$ saffron$command" >>"$work/out"
-    eval "timeout 60 \"\$SAFFRON\" --db \"\$work/progress.db\" --isa scalar --seed 7 $more $command" \
+    eval "timeout $limit \"\$SAFFRON\" --db \"\$work/progress.db\" --isa scalar --seed 7 $more $command" \
         <"$work/in" >>"$work/out" 2>&1
     status=$?
     [ "$status" -eq 0 ] || echo "[exit $status]" >>"$work/out"
