@@ -17,7 +17,6 @@ static const struct setting table[] = {
     { "mouse",     "off",  "on|off",                        "whether the mouse turns knobs" },
     { "retention", "0.90", "0.70..0.97",                    "share of cards remembered when they come back" },
     { "seed",      "",     NULL,                            "your own seed; empty: made at the first start" },
-    { "welcomed",  "off",  "on|off",                        "whether the line for screen readers was shown" },
 };
 
 enum { SETTINGS = sizeof table / sizeof *table, SETTING_TEXT = 200 };
