@@ -94,9 +94,10 @@ static bool run_for(struct base *base, const char *sql, const char *lesson)
     return rc == SQLITE_DONE;
 }
 
-static bool remember(struct base *base, const struct entry *entry)
+/* Runs a statement of lesson, utc, device and seq, which orders events; true when it ends without a row. */
+static bool run_ordered(struct base *base, const char *sql, const struct entry *entry)
 {
-    sqlite3_stmt *stmt = base_stmt(base, "INSERT OR REPLACE INTO fold_lesson VALUES (?1, ?2, ?3, ?4)");
+    sqlite3_stmt *stmt = base_stmt(base, sql);
     if (!stmt)
         return false;
     sqlite3_bind_text(stmt, 1, entry->lesson, -1, SQLITE_STATIC);
@@ -106,6 +107,11 @@ static bool remember(struct base *base, const struct entry *entry)
     int rc = base_step(base, stmt);
     sqlite3_reset(stmt);
     return rc == SQLITE_DONE;
+}
+
+static bool remember(struct base *base, const struct entry *entry)
+{
+    return run_ordered(base, "INSERT OR REPLACE INTO fold_lesson VALUES (?1, ?2, ?3, ?4)", entry);
 }
 
 static bool fold_one(struct base *base, const struct entry *entry)
@@ -142,17 +148,8 @@ static bool follows(struct base *base, const struct entry *entry)
 {
     if (strcmp(entry->kind, "retract") == 0)
         return false;
-    sqlite3_stmt *stmt =
-        base_stmt(base, "SELECT 1 FROM fold_lesson WHERE lesson = ?1 AND (utc, device, seq) >= (?2, ?3, ?4)");
-    if (!stmt)
-        return false;
-    sqlite3_bind_text(stmt, 1, entry->lesson, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(stmt, 2, entry->utc);
-    sqlite3_bind_text(stmt, 3, entry->device, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(stmt, 4, entry->seq);
-    int rc = base_step(base, stmt);
-    sqlite3_reset(stmt);
-    return rc == SQLITE_DONE;
+    return run_ordered(base, "SELECT 1 FROM fold_lesson WHERE lesson = ?1 AND (utc, device, seq) >= (?2, ?3, ?4)",
+                       entry);
 }
 
 static int64_t folded(struct base *base)
