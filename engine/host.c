@@ -403,7 +403,7 @@ struct host *host_new(const struct host_env *env)
     if (!h)
         return NULL;
     h->env = *env;
-    h->progress = (struct progress){ tick, h };
+    h->progress = (struct progress){ tick, h, env->pool };
     h->calling = "";
     h->used_tensors = json_array();
     h->used_kernels = json_array();

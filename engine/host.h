@@ -15,6 +15,7 @@ struct host_env {
     const char *isa;     /* "scalar", "avx2", ..., or NULL for the best */
     bool        quick;   /* a check: timings take the fewest rounds */
     int         threads; /* 0: as many as the machine has */
+    struct pool *pool;   /* those threads, for the kernels; NULL: the worker's alone */
     void      (*progress)(void *ctx, double fraction, const char *label); /* or NULL */
     void       *ctx;
 };

@@ -267,7 +267,7 @@ static bool poll_cancel(void *ctx, double fraction)
     (void)ctx, (void)fraction;
     return !watch_canceled();
 }
-static const struct progress quiet = { poll_cancel, NULL };
+static const struct progress quiet = { .tick = poll_cancel };
 
 /* Rows that make one byte a weight four times the last cache, as far as a quarter of the memory allows for all formats.
  */

@@ -27,6 +27,7 @@
 #include "engine/view.h"
 #include "engine/watch.h"
 #include "kernels/cpu.h"
+#include "kernels/pool.h"
 #include "kernels/format.h"
 
 enum {
@@ -458,6 +459,7 @@ static void *work(void *unused)
     (void)unused;
     watch_worker();
     cpu_fp_setup();
+    lab.env.pool = pool_open(lab.env.threads);
     send_ready();
     for (;;) {
         json_t *job = next_job();

@@ -315,7 +315,7 @@ enum kernel_status method_gptq(const struct method_task *task, const struct prog
     struct gptq g = {.task = task, .q = &result->q, .rows = task->out, .cols = task->in,
                      .block = task->block ? task->block : BLOCK};
     struct half half = {progress};
-    const struct progress first_half = {half_tick, &half};
+    const struct progress first_half = {half_tick, &half, progress ? progress->pool : NULL};
     if (!g.rows || !g.cols)
         return quantize(task->w, task->out, task->in, &task->weights, NULL, g.q);
     enum kernel_status status = quant_begin(g.q, g.rows, g.cols, &task->weights);

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "kernels/pool.h"
 #include "kernels/variants.h"
 
 /* ---- The table ------------------------------------------------------------------------------------- */
@@ -87,23 +88,33 @@ const struct kernel *kernel_find(enum kernel_op op, const char *format, enum isa
 
 /* ---- The front door -------------------------------------------------------------------------------- */
 
-enum { BATCH_TILE = 16, TILE_BYTES = 8 << 20 };     /* 8 MiB: a look at the caller's tick about every ms */
+enum { BATCH_TILE = 16, TILE_BYTES = 1 << 20, TILE_ROWS = 16 };     /* a task: 1 MiB of W, about 25 us, in whole 16s */
 
-static size_t rows_per_tile(const struct matrix *w)
+/* How Y is cut into tasks: by its shape alone, so that it is the same for any number of threads. */
+struct cut {
+    const struct kernel  *kernel;
+    const struct matrix  *w;
+    const struct operand *x;
+    float                *y;
+    size_t                rows, tiles;      /* rows a task, and tasks for each 16 tokens */
+};
+
+static struct cut cut_product(const struct kernel *k, const struct matrix *w, const struct operand *x, float *y)
 {
-    size_t rows = w->stride ? TILE_BYTES / w->stride : w->rows;
-    return rows ? rows : 1;
+    size_t rows = w->stride ? TILE_BYTES / w->stride / TILE_ROWS * TILE_ROWS : w->rows;
+    rows = rows > TILE_ROWS ? rows : TILE_ROWS;
+    return (struct cut){k, w, x, y, rows, (w->rows + rows - 1) / rows};
 }
 
-static enum kernel_status gemv_tile(const struct kernel *k, const struct matrix *w, const struct operand *x, float *y,
-                                    const struct progress *progress, double from, double to)
+/* Tasks walk through W for the first 16 tokens, then for the next. */
+static enum kernel_status gemv_task(void *arg, size_t task)
 {
-    size_t step = rows_per_tile(w);
-    for (size_t row = 0; row < w->rows; row += step) {
-        if (!progress_tick(progress, from + (to - from) * (double)row / (double)w->rows))
-            return KERNEL_CANCELED;
-        k->gemv(w, x, y, row, row + step < w->rows ? row + step : w->rows);
-    }
+    const struct cut *cut = arg;
+    size_t b = task / cut->tiles * BATCH_TILE, row = task % cut->tiles * cut->rows;
+    size_t tokens = cut->x->batch - b < BATCH_TILE ? cut->x->batch - b : BATCH_TILE;
+    size_t last = row + cut->rows < cut->w->rows ? row + cut->rows : cut->w->rows;
+    struct operand slice = operand_slice(cut->x, b, tokens);
+    cut->kernel->gemv(cut->w, &slice, cut->y + b * cut->w->rows, row, last);
     return KERNEL_OK;
 }
 
@@ -114,15 +125,8 @@ enum kernel_status gemv_prepared(const struct kernel *k, const struct matrix *w,
         return KERNEL_NO_KERNEL;
     if (x->cols != w->cols || x->activation != k->activation)
         return KERNEL_BAD_SHAPE;
-    for (size_t b = 0; b < x->batch; b += BATCH_TILE) {
-        size_t tokens = x->batch - b < BATCH_TILE ? x->batch - b : BATCH_TILE;
-        struct operand slice = operand_slice(x, b, tokens);
-        double from = (double)b / (double)x->batch, to = (double)(b + tokens) / (double)x->batch;
-        enum kernel_status status = gemv_tile(k, w, &slice, y + b * w->rows, progress, from, to);
-        if (status != KERNEL_OK)
-            return status;
-    }
-    return KERNEL_OK;
+    struct cut cut = cut_product(k, w, x, y);
+    return pool_run(progress, cut.tiles * ((x->batch + BATCH_TILE - 1) / BATCH_TILE), gemv_task, &cut);
 }
 
 enum kernel_status gemv(const struct kernel *k, const struct matrix *w, const float *x, size_t batch,

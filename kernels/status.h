@@ -1,4 +1,4 @@
-/* status.h: how a kernel call ended, and how a long one is watched.
+/* status.h: how a kernel call ended, how a long one is watched, and which threads share it.
  * Nothing in kernels/ prints or exits; it returns one of these.
  * A caller that wants to stop a long call answers false from its tick. */
 #ifndef KERNELS_STATUS_H
@@ -16,11 +16,14 @@ enum kernel_status {
     KERNEL_SINGULAR,        /* a matrix that cannot be factorized: not positive definite; more damping helps */
 };
 
-/* Called between tiles of a long call with the fraction done (0 to 1). False stops the call.
- * A NULL struct progress pointer means: never asked. */
+struct pool;                /* pool.h */
+
+/* Called between tiles of a long call, in the caller's thread, with the fraction done (0 to 1). False stops the call.
+ * A NULL struct progress pointer means: never asked, and one thread. */
 struct progress {
-    bool (*tick)(void *ctx, double fraction);
-    void *ctx;
+    bool       (*tick)(void *ctx, double fraction);
+    void        *ctx;
+    struct pool *pool;      /* the threads that may share the work; NULL: the caller's alone */
 };
 
 /* Plain words for people: "out of memory". Never NULL. */

@@ -156,7 +156,7 @@ static bool refuse(void *ctx, double fraction)
 
 static void cancels(void **state)
 {
-    const struct progress never = {refuse, NULL};
+    const struct progress never = {.tick = refuse};
     double *a = positive(40);
     float *x = gaussian(1600, 1), y[1600];
     (void)state;

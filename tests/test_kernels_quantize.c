@@ -193,7 +193,7 @@ static void it_can_be_stopped(void **state)
 {
     (void)state;
     int asked = 0;
-    const struct progress stop = {never, &asked};
+    const struct progress stop = {.tick = never, .ctx = &asked};
     const struct recipe recipe = {.format = format_find("int8"), .scale = {.kind = SCALE_TENSOR}};
     const struct recipe no_group = {.format = format_find("int8"), .scale = {.kind = SCALE_GROUP}};
     float x[4] = {1, 2, 3, 4};

@@ -395,7 +395,7 @@ static void cancels(void **state)
         for (; status == KERNEL_CANCELED && tries < 200; tries++) {
             struct method_result result;
             int left = tries;
-            status = method_run(method_at(i), &task, &(struct progress){countdown, &left}, &result);
+            status = method_run(method_at(i), &task, &(struct progress){.tick = countdown, .ctx = &left}, &result);
             if (status == KERNEL_OK)
                 method_free(&result);
         }
