@@ -89,7 +89,7 @@ static const struct dtype dtypes[] = {
 
 enum { DTYPES = sizeof dtypes / sizeof dtypes[0] };
 
-static const struct dtype *dtype_find(const char *name)
+const struct dtype *safetensors_dtype(const char *name)
 {
     for (int i = 0; i < DTYPES; i++)
         if (strcmp(dtypes[i].name, name) == 0)
@@ -143,7 +143,7 @@ static bool read_dtype(struct safetensors *file, struct safetensor *tensor, cons
 
     if (!name)
         return fail(file, "tensor '%s' has no dtype", tensor->name);
-    tensor->dtype = dtype_find(name);
+    tensor->dtype = safetensors_dtype(name);
     if (!tensor->dtype && (strlen(name) > 16 || !printable(name)))
         return fail(file, "tensor '%s' has a dtype that is no type's name", tensor->name);
     if (!tensor->dtype)

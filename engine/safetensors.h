@@ -31,6 +31,9 @@ struct safetensor {
     uint64_t            bytes;     /* count * dtype->bytes                                  */
 };
 
+/* The element type of this name, or NULL. */
+const struct dtype *safetensors_dtype(const char *name);
+
 struct safetensors;
 
 /* Open a file, or a descriptor that stays the caller's (offset unused), or bytes that outlive the result.
