@@ -60,7 +60,8 @@ setup()
 {
     out=$(env -i PATH="$bin" TMPDIR="$work" PKG_CONFIG_LIBDIR="$have" "$bin/sh" "$deps" "$1" 2>&1)
     status=$?
-    called=$(cat "$calls")
+    called=$(grep -v openblas "$calls")
+    optional=$(grep openblas "$calls")
 }
 
 machine apt-get 0 $all
@@ -82,6 +83,22 @@ expect_part "the tests need cmocka and tmux too" "libutf8proc-dev libcmocka-dev 
 machine apt-get 0 cc pkg-config ncursesw lua5.4 sqlite3 libutf8proc cmocka tmux
 setup test
 expect "only what is missing" "apt-get install -y --no-install-recommends libjansson-dev" "$called"
+
+# --- OpenBLAS: with the rest, never alone, never a failure
+machine apt-get 0 $all
+setup run
+expect "OpenBLAS alone is worth no call" "" "$optional$called"
+machine apt-get 0 cc
+setup run
+expect "OpenBLAS comes with the rest" "apt-get install -y --no-install-recommends libopenblas-dev" "$optional"
+machine apt-get 0 cc openblas
+setup run
+expect "OpenBLAS that is there is not asked for" "" "$optional"
+machine apt-get 0 cc pkg-config ncursesw lua5.4 sqlite3 libutf8proc
+stand_in apt-get "case \$* in *openblas*) echo 'E: no such package'; exit 100 ;; esac; touch $have/jansson"
+setup run
+expect "without OpenBLAS it goes on" 0 "$status"
+expect_part "and says so" "going on without libopenblas-dev: E: no such package" "$out"
 
 machine apt-get 0
 setup run
@@ -109,7 +126,7 @@ machine brew 1000 cc
 setup run
 expect "brew, never with sudo" "brew install pkgconf ncurses lua sqlite jansson utf8proc" "$called"
 
-machine apt-get 1000 cc pkg-config ncursesw lua5.4 sqlite3 libutf8proc
+machine apt-get 1000 cc pkg-config ncursesw lua5.4 sqlite3 libutf8proc openblas
 stand_in sudo "echo sudo >>$calls; exec \"\$@\""
 setup run
 expect "sudo when not root" "sudo apt-get install -y --no-install-recommends libjansson-dev" "$(echo $called)"

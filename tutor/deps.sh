@@ -3,6 +3,8 @@
 #
 #   deps.sh run|test    install what is missing to build (run) or also to test, with this system's package manager
 #   deps.sh check       install nothing: one line and exit 2 if something to build with is missing
+# OpenBLAS makes dense products and factorizations fast. It comes with the rest where it can be had; alone it is worth
+# no call, and a machine without it lacks nothing.
 #
 # Presence is asked of the compiler, of pkg-config and of the shell, never of the package manager: a library built by
 # hand counts, and a machine that has everything makes no package manager call. sudo is used only when not root.
@@ -30,6 +32,7 @@ packages()
     utf8proc  libutf8proc-dev   utf8proc-devel   libutf8proc   utf8proc-dev                 utf8proc-devel    utf8proc
     cmocka    libcmocka-dev     libcmocka-devel  cmocka        cmocka-dev                   libcmocka-devel   cmocka
     tmux      tmux              tmux             tmux          tmux                         tmux              tmux
+    openblas  libopenblas-dev   openblas-devel   openblas      openblas-dev                 openblas-devel    openblas
 ROWS
 }
 
@@ -153,6 +156,15 @@ last_words()
     echo "${words:-it said nothing}"
 }
 
+# What is good to have, in a call of its own: its failure is none.
+install_optional()
+{
+    have_library openblas && return
+    list=$(names "$1" openblas)
+    echo "saffron: installing with $sudo${sudo:+ }$1, if it can be had: $list"
+    $sudo $(install_command "$1") $list >"$log" 2>&1 </dev/null || echo "saffron: going on without $list: $(last_words)"
+}
+
 goal=${1:-}
 case $goal in run|test|check) ;; *) fail "usage: deps.sh run|test|check" ;; esac
 CC=${CC:-cc}
@@ -181,3 +193,4 @@ export DEBIAN_FRONTEND=noninteractive
 install_packages "$manager" "$list" || fail "$manager cannot install '$list': $(last_words)"
 needs=$(missing "$goal" | paste -sd ' ' -)
 [ -z "$needs" ] || fail "$manager is done, but $needs cannot be found: is it outside pkg-config's path?"
+install_optional "$manager"
