@@ -19,7 +19,9 @@
 #include "engine/csource.h"
 #include "engine/kv.h"
 #include "engine/loader.h"
+#include "engine/outfile.h"
 #include "engine/protocol.h"
+#include "engine/quantjob.h"
 #include "engine/sandbox.h"
 #include "engine/sha256.h"
 #include "engine/stubs.h"
@@ -27,8 +29,9 @@
 #include "engine/view.h"
 #include "engine/watch.h"
 #include "kernels/cpu.h"
-#include "kernels/pool.h"
+#include "kernels/dense.h"
 #include "kernels/format.h"
+#include "kernels/pool.h"
 
 enum {
     BEAT_MS       = 500,
@@ -49,6 +52,8 @@ static struct {
     char                folder[4096], isa[16];
     struct host_env     env;
     struct sandbox_report sandbox;
+    struct outfile      output;          /* of this lab's one quantize request */
+    char                output_error[320];
 
     pthread_mutex_t     lock;            /* guards what follows, down to `job` */
     pthread_cond_t      more;
@@ -385,6 +390,43 @@ static void answer_kv(json_t *message)
                                kv_views(&config, &question, &answer)));
 }
 
+/* Between two looks at a request that may take long: the watchdog waits anew. */
+static bool go_on(void *ctx, double fraction)
+{
+    (void)ctx;
+    watch_host("quantize", 120);
+    on_progress(NULL, fraction, "quantize");
+    return !watch_canceled();
+}
+
+static enum isa lab_isa(void)
+{
+    enum isa isa = cpu_info()->best;
+    if (lab.env.isa)
+        isa_find(lab.env.isa, &isa);
+    return isa;
+}
+
+static void answer_quantize(json_t *message)
+{
+    char error[512];
+    bool writes = *text_of(message, "out") != '\0';
+    const struct quantjob_env env = { .isa = lab_isa(), .out = writes ? &lab.output : NULL, .progress = go_on };
+    if (writes && lab.output.fd < 0) {
+        send_problem(id_of(message), lab.output_error, NULL, 0);
+        return;
+    }
+    watch_host("quantize", 120);
+    json_t *reply = quantjob_run(message, &env, error, sizeof error);
+    if (!reply) {
+        send_problem(id_of(message), error, NULL, 0);
+        return;
+    }
+    json_object_set_new(reply, "type", json_string("quantize"));
+    json_object_set_new(reply, "id", json_integer(id_of(message)));
+    send_message(reply);
+}
+
 static void add_line(json_t *lines, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 static void add_line(json_t *lines, const char *name, const char *format, ...)
@@ -401,13 +443,15 @@ static void answer_info(json_t *message)
 {
     const struct cpu *cpu = cpu_info();
     json_t *lines = json_array();
-    char sets[64] = "";
+    char sets[64] = "", why[256];
     for (int i = 0; i < ISA_COUNT; i++)
         if (cpu->has[i])
             snprintf(sets + strlen(sets), sizeof sets - strlen(sets), "%s%s", *sets ? ", " : "", isa_name((enum isa)i));
     add_line(lines, "processor", "%s", cpu->model);
     add_line(lines, "instruction sets", "%s (using %s)", sets, lab.env.isa ? lab.env.isa : isa_name(cpu->best));
     add_line(lines, "last cache", "%.3g MiB", (double)cpu->last_cache_bytes / (1 << 20));
+    const char *blas = dense_open(why, sizeof why);
+    add_line(lines, "BLAS", "%s", blas ? blas : why);
     add_line(lines, "number formats", "%zu", format_count());
     add_line(lines, "sandbox: files", "%s", lab.sandbox.landlock);
     add_line(lines, "sandbox: system calls", "%s", lab.sandbox.seccomp);
@@ -421,6 +465,7 @@ static const struct answer {
     void      (*run)(json_t *message);
 } answers[] = {
     { "compute", answer_compute }, { "given", answer_given },   { "lesson", take_lesson }, { "kv", answer_kv },
+    { "quantize", answer_quantize },
     { "document", answer_document }, { "check", answer_check }, { "source", answer_source }, { "info", answer_info },
 };
 
@@ -482,6 +527,7 @@ static void enter_sandbox(const json_t *open)
     json_t *file;
     readable[count++] = lab.place->data;
     readable[count++] = lab.folder;
+    readable[count++] = lab.place->modules;
     json_array_foreach(json_object_get(open, "files"), i, file)
         if (count < 64)
             readable[count++] = json_string_value(file);
@@ -504,6 +550,8 @@ static void take_open(const json_t *open)
         .data = *lab.place->data ? lab.place->data : NULL, .folder = lab.folder[0] ? lab.folder : NULL,
         .isa = lab.isa[0] ? lab.isa : NULL, .threads = (int)view_number(open, "threads", 0), .progress = on_progress };
     cpu_info(); /* reads what the sandbox may not show */
+    if (*text_of(open, "output"))
+        outfile_open(&lab.output, text_of(open, "output"), lab.output_error, sizeof lab.output_error);
     enter_sandbox(open);
     if (pthread_create(&thread, NULL, work, NULL) != 0) {
         fprintf(stderr, "saffron lab: cannot start its worker\n");
@@ -707,6 +755,14 @@ static int print_document(const char *path)
     return done ? 0 : 1;
 }
 
+/* Where kernels find what they open when first used. */
+static void place_modules(const char *folder)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "%s/saffron_blas.so", folder);
+    dense_place(*folder && access(path, R_OK) == 0 ? path : NULL);
+}
+
 int lab_main(int argc, char **argv, const struct lab_place *place)
 {
     if (argc == 3 && strcmp(argv[1], "--document") == 0)
@@ -720,6 +776,9 @@ int lab_main(int argc, char **argv, const struct lab_place *place)
         return 2;
     }
     lab.place = place;
+    lab.output.fd = lab.output.commit = lab.output.reply = -1;
+    snprintf(lab.output_error, sizeof lab.output_error, "the lab was opened without an output file");
+    place_modules(place->modules);
     signal(SIGPIPE, SIG_IGN);
     move_protocol();
     send_message(json_pack("{s:s, s:i, s:i, s:s, s:i}", "type", "hello", "protocol", PROTOCOL_VERSION, "api",

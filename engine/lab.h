@@ -8,6 +8,7 @@
 
 struct lab_place {
     const char *data;    /* the installation's data folder, "" if there is none */
+    const char *modules; /* the folder of modules (BLAS), "" if there is none */
     const char *version;
 };
 

@@ -61,6 +61,7 @@ static const struct object from_lab[] = {
                        { .name = "provenance", .type = FIELD_OBJECT, .object = &provenance }), NULL },
     { "source", FIELDS(ID, BLOCKS("blocks")), NULL },
     { "kv", FIELDS(ID, ANY("kv"), BLOCKS("blocks")), NULL },
+    { "quantize", FIELDS(ID, ANY("quantize"), BLOCKS("blocks")), NULL },
     { "report", FIELDS(ID, FINDINGS), NULL },
     { "info", FIELDS(ID, { .name = "lines", .type = FIELD_STRING, .flags = FIELD_GRID, .most = 2 }), NULL },
     { "problem", FIELDS(ID, NEED("text"), TEXT("path"), INT("line")), NULL },
@@ -68,7 +69,8 @@ static const struct object from_lab[] = {
 };
 
 static const struct object from_tutor[] = {
-    { "open", FIELDS(TEXT("folder"), TEXTS("files"), TEXT("device"), TEXT("isa"), INT("threads")), NULL },
+    { "open", FIELDS(TEXT("folder"), TEXTS("files"), TEXT("output"), TEXT("device"), TEXT("isa"), INT("threads")),
+      NULL },
     { "lesson", FIELDS(NEED("sha256"), TEXT("name"), LONG("text")), NULL },
     { "document", FIELDS(ID, TEXT("path"), TEXT("name"), LONG("text")), NULL },
     { "given", FIELDS(ID, NEED("lesson"), NEED("step"), TEXT("seed")), NULL },
@@ -76,6 +78,11 @@ static const struct object from_tutor[] = {
     { "cancel", FIELDS(ID), NULL },
     { "source", FIELDS(ID, NEED("function")), NULL },
     { "kv", FIELDS(ID, NEED("path"), TEXT("kv_format"), NUM("context"), NUM("sequences")), NULL },
+    { "quantize",
+      FIELDS(ID, NEED("path"), TEXT("tensor"), TEXT("format"), TEXT("scale"), TEXT("zero_point"), TEXT("clip"),
+             TEXT("mx"), TEXT("rounding"), TEXT("overflow"), TEXT("method"), NUM("alpha"), NUM("damp"),
+             BOOL("act_order"), TEXT("calib"), TEXT("calib_tensor"), TEXT("emit"), TEXT("out"), TEXT("seed")),
+      NULL },
     { "check", FIELDS(ID, NEED("path")), NULL },
     { "info", FIELDS(ID), NULL },
     { "quit", (const struct field[]){ TYPE, END }, NULL },

@@ -32,9 +32,9 @@ expect()
 # --- usage
 expect "help" 0 "saffron read" --help
 expect "help of a command" 0 "--knob NAME=VALUE" run --help
-expect "help says what is not built" 0 "Not built yet:.* quantize" --help
+expect "help says what is not built" 0 "Not built yet:.* quality" --help
 expect "version" 0 "^saffron [0-9]" --version
-for command in inspect quantize quality fit bench probe cluster new dev export import backup restore class; do
+for command in inspect quality fit bench probe cluster new dev export import backup restore class; do
     expect "$command is not built yet" 2 "^saffron: '$command' is not built yet" $command --whatever x --gpu H100
 done
 expect "unknown option" 2 "unknown option '--plian', did you mean '--plain'?" --plian
@@ -48,6 +48,8 @@ expect "missing word" 2 "'read' needs LESSON" read
 expect "word too many" 2 "'stats' does not know what to do with 'x'" stats x
 expect "two lessons" 2 "one lesson at a time: what is 'b'" a b
 SAFFRON_NOW=yesterday expect "bad SAFFRON_NOW" 2 "SAFFRON_NOW cannot be 'yesterday'" list
+
+expect "quantize needs a file" 2 "'quantize' needs FILE" quantize
 
 # --- lessons
 expect "the map without a terminal" 0 "1. Every kind"

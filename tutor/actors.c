@@ -314,25 +314,29 @@ bool actors_busy(const struct actors *actors)
     return actors->waiting > 0;
 }
 
-/* The message that ends request `id`, or NULL to go on waiting. */
-static json_t *answer(struct labproc_event *event, long id, char *error, size_t size, bool *lost)
+/* The last message that answers `id`, or NULL; progress on the way is told. */
+static json_t *answer(struct labproc_event *event, long id, void (*progress)(double), char *error, size_t size,
+                      bool *lost)
 {
     *lost = event->kind == LABPROC_LOST;
     if (*lost)
         snprintf(error, size, "%s", event->text);
-    if (event->kind == LABPROC_MESSAGE && json_integer_value(json_object_get(event->message, "id")) == id &&
-        strcmp(view_text(event->message, "type", ""), "progress") != 0)
+    bool ours = event->kind == LABPROC_MESSAGE && json_integer_value(json_object_get(event->message, "id")) == id;
+    bool last = ours && strcmp(view_text(event->message, "type", ""), "progress") != 0;
+    if (last)
         return event->message;
+    if (ours && progress)
+        progress(view_number(event->message, "fraction", 0));
     json_decref(event->message);
     return NULL;
 }
 
-json_t *actors_request(struct actors *actors, json_t *request, const char *path, char *error, size_t size)
+/* Sends a request whose lab is chosen, and waits for its answer. */
+static json_t *ask_lab(struct actors *actors, json_t *request, void (*progress)(double), char *error, size_t size)
 {
     long id = actors->next_id++;
-    const char *lesson = path ? path : path_of(actors, view_text(request, "lesson", NULL));
     json_object_set_new(request, "id", json_integer(id));
-    if (!want_lab(actors, lesson) || !labproc_send(actors->lab, json_incref(request))) {
+    if (!labproc_send(actors->lab, json_incref(request))) {
         snprintf(error, size, "the lab could not be started, free some memory");
         return NULL;
     }
@@ -341,10 +345,35 @@ json_t *actors_request(struct actors *actors, json_t *request, const char *path,
         labproc_step(actors->lab, monotonic());
         for (struct labproc_event event; (event = labproc_next(actors->lab)).kind != LABPROC_NOTHING;) {
             bool lost;
-            json_t *message = answer(&event, id, error, size, &lost);
+            json_t *message = answer(&event, id, progress, error, size, &lost);
             if (message || lost)
                 return message;
         }
         poll(fds, (nfds_t)labproc_fds(actors->lab, fds), labproc_timeout(actors->lab, monotonic()));
     }
+}
+
+json_t *actors_request(struct actors *actors, json_t *request, const char *path, char *error, size_t size)
+{
+    const char *lesson = path ? path : path_of(actors, view_text(request, "lesson", NULL));
+    if (want_lab(actors, lesson))
+        return ask_lab(actors, request, NULL, error, size);
+    snprintf(error, size, "the lab could not be started, free some memory");
+    return NULL;
+}
+
+json_t *actors_job(struct actors *actors, json_t *request, const json_t *open, void (*progress)(double fraction),
+                   char *error, size_t size)
+{
+    json_t *whole = open_message(actors->options, "", false);
+    json_object_update(whole, (json_t *)(uintptr_t)open);
+    if (want_lab(actors, NULL)) {
+        labproc_reopen(actors->lab, whole);
+        json_decref(whole);
+        *actors->opened = '\0';
+        return ask_lab(actors, request, progress, error, size);
+    }
+    json_decref(whole);
+    snprintf(error, size, "the lab could not be started, free some memory");
+    return NULL;
 }

@@ -16,7 +16,7 @@ const struct cli cli_table[] = {
     { "recall", "", "the cards that are due", command_recall, 0, 0 },
     { "ask", "WORDS", "search the deep dives", command_ask, 1, ANY },
     { "inspect", "FILE [TENSOR]", "browse .safetensors, .gguf and .npy", NULL, 0, ANY },
-    { "quantize", "FILE TENSOR", "quantize a tensor and measure the damage", NULL, 0, ANY },
+    { "quantize", "FILE [TENSOR]", "quantize a tensor and measure the damage", command_quantize, 1, 2 },
     { "quality", "DIR --text FILE", "a language model's loss in any format", NULL, 0, ANY },
     { "kv", "CONFIG.json", "what a conversation costs in memory", command_kv, 1, 1 },
     { "fit", "CONFIG.json --gpu NAME", "what fits on a GPU", NULL, 0, ANY },

@@ -3,6 +3,8 @@
 #ifndef TUTOR_COMMANDS_H
 #define TUTOR_COMMANDS_H
 
+#include <jansson.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -38,6 +40,13 @@ int  commands_fail(const char *format, ...) __attribute__((format(printf, 1, 2))
 /* Where a value would be a timing or a machine's name: the text, or "<measured>" under SAFFRON_MASK=1. */
 const char *commands_masked(const struct options *, const char *text);
 
+/* JSON with 15 digits, indented, and a newline; `order` is JSON_SORT_KEYS or 0. */
+void commands_print_json(const json_t *, size_t order);
+
+/* The path of a file as the lab is to open it: our own lab needs it whole, a remote one has files of its own. False if
+ * it cannot be read here. */
+bool commands_lab_path(const struct options *, const char *path, char real[PATH_MAX]);
+
 /* commands_lesson.c: lessons as documents */
 int command_list(const struct options *);
 int command_read(const struct options *);
@@ -46,6 +55,8 @@ int command_ask(const struct options *);
 int command_run(const struct options *);
 int command_check(const struct options *);
 int command_kv(const struct options *);
+/* commands_quantize.c */
+int command_quantize(const struct options *);
 int command_shot(const struct options *);
 /* commands_progress.c: what the store knows */
 int command_stats(const struct options *);

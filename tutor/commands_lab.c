@@ -11,7 +11,7 @@
 #include "tutor/drive.h"
 #include "tutor/plain_print.h"
 
-static void print_json(const json_t *json, size_t order)
+void commands_print_json(const json_t *json, size_t order)
 {
     json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15) | order);
     putchar('\n');
@@ -91,7 +91,7 @@ static void show_result(struct drive *d)
             mask_result(d->result);
         json_object_set_new(d->result, "lesson", json_string(document_id(d->lesson.document)));
         json_object_set_new(d->result, "step", json_string(d->lesson.step));
-        print_json(d->result, JSON_SORT_KEYS); /* those of a lesson's own tables come in any order */
+        commands_print_json(d->result, JSON_SORT_KEYS); /* those of a lesson's own tables come in any order */
         return;
     }
     json_t *view = session_view(d->session);
@@ -135,8 +135,7 @@ static int print_findings(const json_t *findings, const char *path)
     return json_array_size(findings) ? EXIT_NO : EXIT_DONE;
 }
 
-/* The path of a file as the lab is to open it: our own lab needs it whole, a remote one has files of its own. */
-static bool lab_path(const struct options *options, const char *path, char real[PATH_MAX])
+bool commands_lab_path(const struct options *options, const char *path, char real[PATH_MAX])
 {
     if (!options->lab)
         return access(path, R_OK) == 0 && realpath(path, real);
@@ -146,7 +145,7 @@ static bool lab_path(const struct options *options, const char *path, char real[
 static int check_file(const struct options *options, struct actors *actors, const char *path)
 {
     char real[PATH_MAX], error[512];
-    if (!lab_path(options, path, real))
+    if (!commands_lab_path(options, path, real))
         return commands_fail("cannot read '%s', check takes the path of a lesson file", path);
     json_t *request = json_pack("{s:s, s:s}", "type", "check", "path", real);
     json_t *message = actors_request(actors, request, real, error, sizeof error);
@@ -198,7 +197,7 @@ static int show_kv(const struct options *options, const json_t *message)
     if (!kv)
         return commands_fail("%s", view_text(message, "text", "the lab gave no answer"));
     if (options->json)
-        print_json(kv, 0);
+        commands_print_json(kv, 0);
     else
         plain_print_blocks(&print, json_object_get(message, "blocks"), false);
     return EXIT_DONE;
@@ -208,7 +207,7 @@ int command_kv(const struct options *options)
 {
     char error[512], real[PATH_MAX];
     const char *path = options->words[0];
-    if (!lab_path(options, path, real))
+    if (!commands_lab_path(options, path, real))
         return commands_fail("cannot read '%s', kv takes the path of a model's config.json", path);
     struct actors *actors = actors_open(options, NULL, error, sizeof error);
     if (!actors)

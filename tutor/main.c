@@ -10,9 +10,10 @@
 /* The lab takes no options: what it needs to know travels in messages. */
 static int run_lab(int argc, char **argv)
 {
-    char data[4096] = "";
+    char data[4096] = "", modules[4096] = "";
     paths_data(data, sizeof data);
-    return lab_main(argc, argv, &(struct lab_place){ .data = data, .version = SAFFRON_VERSION });
+    paths_modules(modules, sizeof modules);
+    return lab_main(argc, argv, &(struct lab_place){ .data = data, .modules = modules, .version = SAFFRON_VERSION });
 }
 
 int main(int argc, char **argv)

@@ -9,7 +9,7 @@
 
 #include "engine/schema.h"
 
-enum option_type { FLAG, TEXT, COUNT, LIST };
+enum option_type { FLAG, TEXT, COUNT, LIST, FILE_AND_NAME };
 
 struct option {
     struct option_info info;
@@ -29,12 +29,33 @@ static const struct option table[] = {
     { { "--seed", "N", NULL, NULL, "fixes every random number" }, TEXT, AT(seed) },
     { { "--color", "WHEN", NULL, "auto|always|never", "colors" }, TEXT, AT(color) },
     { { "--ascii", NULL, NULL, NULL, "no characters beyond ASCII in drawings" }, FLAG, AT(ascii) },
-    { { "--json", NULL, " list stats doctor run kv ", NULL, "one JSON object instead of text" }, FLAG, AT(json) },
+    { { "--json", NULL, " list stats doctor run kv quantize ", NULL, "one JSON object instead of text" }, FLAG,
+      AT(json) },
     { { "--knob", "NAME=VALUE", " run shot ", NULL, "turn a knob; may be given again" }, LIST, AT(knobs) },
     { { "--kv-format", "FORMAT", " kv ", NULL, "of the KV cache: bf16 (default), fp16, e4m3, e5m2, int8" }, TEXT,
       AT(kv_format) },
     { { "--context", "TOKENS", " kv ", NULL, "of a sequence" }, COUNT, AT(context) },
     { { "--sequences", "N", " kv ", NULL, "held at once" }, COUNT, AT(sequences) },
+    { { "--format", "FORMAT", " quantize ", NULL, "int8, e4m3, mxfp4, nvfp4 ...: the README lists them" }, TEXT,
+      AT(format) },
+    { { "--scale", "SCALE", " quantize ", NULL, "none, tensor, channel, token, group:N, block:N, tile:RxC" }, TEXT,
+      AT(scale) },
+    { { "--zero-point", "RULE", " quantize ", NULL, "none, full, awq, gptq, kivi" }, TEXT, AT(zero_point) },
+    { { "--clip", "CLIP", " quantize ", NULL, "none, percentile:P, mse" }, TEXT, AT(clip) },
+    { { "--mx", "RULE", " quantize ", NULL, "floor, ceil: the exponent of MX scales" }, TEXT, AT(mx) },
+    { { "--rounding", "MODE", " quantize ", NULL, "nearest, zero, stochastic" }, TEXT, AT(rounding) },
+    { { "--overflow", "MODE", " quantize ", NULL, "saturate, native" }, TEXT, AT(overflow) },
+    { { "--method", "METHOD", " quantize ", NULL, "rtn, llm-int8, smoothquant, gptq, awq, hadamard" }, TEXT,
+      AT(method) },
+    { { "--alpha", "A", " quantize ", NULL, "of smoothquant and awq, 0 to 1; searched unless given" }, TEXT,
+      AT(alpha) },
+    { { "--damp", "D", " quantize ", NULL, "of gptq, 0.01 by default" }, TEXT, AT(damp) },
+    { { "--act-order", NULL, " quantize ", NULL, "gptq takes columns with large inputs first" }, FLAG, AT(act_order) },
+    { { "--calib", "FILE TENSOR", " quantize ", NULL, "inputs of the layer, for methods that need them" },
+      FILE_AND_NAME, AT(calib) },
+    { { "--emit", "LIST", " quantize ", NULL, "codes,scales,dequant: what --out gets; all by default" }, TEXT,
+      AT(emit) },
+    { { "--out", "FILE", " quantize ", NULL, "write the result as .safetensors" }, TEXT, AT(out) },
     { { "-o", "FILE", " shot ", NULL, "where the picture goes" }, TEXT, AT(output) },
     { { "--size", "COLUMNSxROWS", " shot ", NULL, "of the picture, 80x24 by default" }, TEXT, AT(size) },
     { { "--theme", "NAME", " shot ", NULL, "colors of the picture" }, TEXT, AT(theme) },
@@ -108,6 +129,14 @@ static bool put(const struct option *option, const char *value, struct options *
     return true;
 }
 
+/* A file, and the tensor in it behind it; one in a .npy file has no name, so that an option may follow at once. */
+static bool put_pair(int argc, char **argv, int *i, const char *value, const char **pair)
+{
+    pair[0] = value;
+    pair[1] = *i + 1 < argc && argv[*i + 1][0] != '-' ? argv[++*i] : NULL;
+    return true;
+}
+
 /* One option at argv[*i], its value perhaps at argv[*i + 1]. */
 static bool take(int argc, char **argv, int *i, struct options *out, char *error, size_t size)
 {
@@ -129,6 +158,8 @@ static bool take(int argc, char **argv, int *i, struct options *out, char *error
         snprintf(error, size, "%s needs a value: %s", option->info.name, option->info.value);
         return false;
     }
+    if (option->type == FILE_AND_NAME)
+        return put_pair(argc, argv, i, value, (const char **)((char *)out + option->offset));
     return put(option, value, out, error, size);
 }
 
@@ -187,7 +218,8 @@ static bool given(const struct options *options, const struct option *option)
     switch (option->type) {
     case FLAG: return *(const bool *)field;
     case COUNT: return *(const long *)field != 0;
-    case TEXT: return *(const char *const *)field != NULL;
+    case TEXT:
+    case FILE_AND_NAME: return *(const char *const *)field != NULL;
     case LIST: return options->knob_count > 0;
     }
     return false;

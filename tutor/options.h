@@ -16,6 +16,9 @@ struct options {
     bool        plain, ascii, json, help, version;
     /* of single commands */
     const char *kv_format, *output, *size, *theme;
+    const char *format, *scale, *zero_point, *clip, *mx, *rounding, *overflow, *method, *alpha, *damp, *emit, *out;
+    const char *calib[2];                               /* file and tensor; the second may be NULL */
+    bool        act_order;
     long        context, sequences;                     /* 0: not given */
     const char *knobs[OPTIONS_KNOBS];                   /* "NAME=VALUE" */
     int         knob_count;

@@ -73,6 +73,21 @@ bool paths_data(char *out, size_t size)
     return is_folder(out);
 }
 
+bool paths_modules(char *out, size_t size)
+{
+    char program[PATH_MAX], folder[PATH_MAX];
+    *out = '\0';
+    if (!paths_program(program, sizeof program))
+        return false;
+    paths_folder(program, folder, sizeof folder);
+    paths_join(folder, "../lib/saffron", out, size);
+    if (!is_folder(out))
+        paths_join(folder, "lib", out, size);
+    if (!is_folder(out))
+        *out = '\0';
+    return *out != '\0';
+}
+
 /* Makes a folder and its parents; an existing one is fine. */
 static bool make_folders(const char *path)
 {

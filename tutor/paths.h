@@ -12,6 +12,10 @@ bool paths_program(char *out, size_t size);
 /* $SAFFRON_DATA, else ../share/saffron beside the executable, else "data" beside it (the build tree). */
 bool paths_data(char *out, size_t size);
 
+/* Modules that the lab opens when first used (BLAS): ../lib/saffron beside the executable, else "lib" beside it (the
+ * build tree). False if neither is there. */
+bool paths_modules(char *out, size_t size);
+
 /* $XDG_STATE_HOME/saffron, else ~/.local/state/saffron; made, with its parents, when `make` (mode 0700). On failure one
  * line in `error`. */
 bool paths_state(bool make, char *out, size_t size, char *error, size_t error_size);

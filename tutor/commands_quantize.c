@@ -1,0 +1,157 @@
+/* commands_quantize.c: `saffron quantize`: a file's tensor through the lab, figures on stdout, progress on stderr. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/view.h"
+#include "tutor/actors.h"
+#include "tutor/commands.h"
+#include "tutor/plain_print.h"
+
+/* --- progress ----------------------------------------------------------------------------------------------------- */
+
+enum { QUIET_SECONDS = 1 };
+
+static struct {
+    double began;
+    int    shown; /* percent */
+} told;
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* On a terminal one line that is written over; elsewhere a line every tenth. Short jobs say nothing. */
+static void tell_progress(double fraction)
+{
+    int percent = (int)(100 * fraction), step = isatty(STDERR_FILENO) ? 1 : 10;
+    if (seconds() - told.began < QUIET_SECONDS || percent / step <= told.shown / step)
+        return;
+    told.shown = percent;
+    fprintf(stderr, isatty(STDERR_FILENO) ? "\r%3d %%" : "saffron: %d %%\n", percent);
+}
+
+static void end_progress(void)
+{
+    if (told.shown > 0 && isatty(STDERR_FILENO))
+        fputs("\r     \r", stderr);
+}
+
+/* --- the request -------------------------------------------------------------------------------------------------- */
+
+static void put_text(json_t *request, const char *name, const char *text)
+{
+    if (text)
+        json_object_set_new(request, name, json_string(text));
+}
+
+/* A number of an option; false, and said, if it is none. */
+static bool put_number(json_t *request, const char *name, const char *option, const char *text)
+{
+    char *end;
+    double value = text ? strtod(text, &end) : 0;
+    if (!text)
+        return true;
+    if (end == text || *end || !(value >= 0 && value <= 1)) {
+        commands_fail("%s cannot be '%s', it is a number from 0 to 1", option, text);
+        return false;
+    }
+    json_object_set_new(request, name, json_real(value));
+    return true;
+}
+
+/* The files as the lab is to open them. */
+struct files {
+    char path[PATH_MAX], calib[PATH_MAX];
+};
+
+static bool find_files(const struct options *options, struct files *files)
+{
+    const char *missing = NULL;
+    *files->calib = '\0';
+    if (!commands_lab_path(options, options->words[0], files->path))
+        missing = options->words[0];
+    else if (options->calib[0] && !commands_lab_path(options, options->calib[0], files->calib))
+        missing = options->calib[0];
+    if (missing)
+        commands_fail("cannot read '%s', quantize takes .safetensors and .npy files", missing);
+    return !missing;
+}
+
+static json_t *make_open(const struct options *options, const struct files *files)
+{
+    json_t *open = json_pack("{s:[s]}", "files", files->path);
+    if (*files->calib)
+        json_array_append_new(json_object_get(open, "files"), json_string(files->calib));
+    put_text(open, "output", options->out);
+    return open;
+}
+
+static json_t *make_request(const struct options *options, const struct files *files)
+{
+    json_t *request = json_pack("{s:s, s:s}", "type", "quantize", "path", files->path);
+    const char *const texts[][2] = {
+        { "tensor", options->word_count > 1 ? options->words[1] : NULL }, { "format", options->format },
+        { "scale", options->scale }, { "zero_point", options->zero_point }, { "clip", options->clip },
+        { "mx", options->mx }, { "rounding", options->rounding }, { "overflow", options->overflow },
+        { "method", options->method }, { "calib", *files->calib ? files->calib : NULL },
+        { "calib_tensor", options->calib[1] }, { "emit", options->emit }, { "out", options->out },
+        { "seed", options->seed },
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        put_text(request, texts[i][0], texts[i][1]);
+    if (options->act_order)
+        json_object_set_new(request, "act_order", json_true());
+    if (put_number(request, "alpha", "--alpha", options->alpha) && put_number(request, "damp", "--damp", options->damp))
+        return request;
+    json_decref(request);
+    return NULL;
+}
+
+/* --- the answer --------------------------------------------------------------------------------------------------- */
+
+static int show(const struct options *options, const json_t *message)
+{
+    static const char *const measured[] = { "elapsed_ms", "gb_per_s" };
+    struct plain_print print = { .mask = false };
+    json_t *report = json_object_get(message, "quantize");
+    if (!report)
+        return commands_fail("%s", view_text(message, "text", "the lab gave no answer"));
+    for (size_t i = 0; options->mask && i < sizeof measured / sizeof measured[0]; i++)
+        json_object_set_new(report, measured[i], json_string("<measured>"));
+    if (options->json)
+        commands_print_json(report, 0);
+    else
+        plain_print_blocks(&print, json_object_get(message, "blocks"), false);
+    plain_print_free(&print);
+    return EXIT_DONE;
+}
+
+int command_quantize(const struct options *options)
+{
+    struct files files;
+    char error[512];
+    if (!find_files(options, &files))
+        return EXIT_USAGE;
+    json_t *request = make_request(options, &files), *open = make_open(options, &files);
+    struct actors *actors = request ? actors_open(options, NULL, error, sizeof error) : NULL;
+    int status = EXIT_USAGE;
+    told.began = seconds();
+    if (actors) {
+        json_t *message = actors_job(actors, request, open, tell_progress, error, sizeof error);
+        end_progress();
+        status = message ? show(options, message) : commands_fail("%s", error);
+        json_decref(message);
+        actors_close(actors);
+    } else if (request)
+        commands_fail("%s", error);
+    json_decref(request);
+    json_decref(open);
+    return status;
+}
