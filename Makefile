@@ -5,12 +5,15 @@
 #   make test       install what is missing, build, run every test
 #   make            build/saffron             make asan | tsan   the tests under a sanitizer
 #   make check      the tests only            make bench         the benchmarks
+#   make gpu-test   the CUDA kernels against the scalar reference; needs nvcc, a C compiler and a GPU, nothing else
+#   make gpu-bench  their times (SANITIZE=1 with gpu-test: under compute-sanitizer; EXHAUSTIVE=1: all 2^32 floats)
 #   make exhaustive every float through every encoder, about half an hour of one core
 #   make clean                                make fuzz          the fuzz drivers under libFuzzer, FUZZ_SECONDS each
 #   make aarch64    kernels and their tests by cross compiler, run by qemu
 #   make pictures   those of README.md
 #   make install | uninstall                  PREFIX=/usr/local DESTDIR=
 #
+# NVCC= (nothing) leaves the CUDA module out; CUDA_ARCHS="90a" builds it for some cards only.
 # Knobs: B=dir (build folder), DEV=1 (-Werror), SAN=address,undefined, CC, CFLAGS and LDFLAGS (added last), V=1 (say the
 # commands). A change of any of them builds anew.
 
@@ -59,6 +62,20 @@ DATA    := $(patsubst %,$(B)/data/%,$(wildcard kernels/*.[ch]) $(shell find less
 BLAS    := $(call pkg,--libs openblas)
 MODULES := $(if $(BLAS),$(patsubst kernels/module_%.c,$(B)/lib/saffron_%.so,$(wildcard kernels/module_blas.c)))
 
+# The CUDA module: every .cu file for the cards of CUDA_ARCHS, and PTX of the last for later ones. The runtime is linked
+# in, the driver is opened when first used.
+NVCC       ?= $(or $(shell command -v nvcc 2>/dev/null),$(wildcard /usr/local/cuda/bin/nvcc))
+CUDA_ARCHS ?= 80 90a 100 120
+CUDA_SRC   := $(wildcard kernels/*.cu)
+CUDA_OBJ   := $(CUDA_SRC:%.cu=$(B)/obj/%.cu.o)
+CUDA_PTX   := -gencode arch=compute_120,code=compute_120
+CUDA_CODE   = $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$a,code=sm_$a) $(if $(filter 120,$(CUDA_ARCHS)),$(CUDA_PTX))
+NVCOMPILE   = $(NVCC) -std=c++17 -O3 -ftz=false -prec-div=true --fmad=false -I. -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra,-O2 \
+              $(if $(filter 1,$(DEV)),-Werror all-warnings) -lineinfo --compress-mode=size $(CUDA_CODE) $(NVFLAGS)
+ifneq ($(if $(SAN),,$(NVCC)),)
+MODULES += $(B)/lib/saffron_cuda.so
+endif
+
 all: $(B)/saffron $(DATA) $(MODULES)
 
 $(B)/saffron: $(MAIN) $(LIB)
@@ -71,8 +88,8 @@ $(LIB): $(filter-out $(MAIN),$(OBJ)) $(B)/objects
 
 # ISA is per file: one source is one instruction set, chosen at run time by kernels/cpu.c.
 ifneq ($(filter x86_64 amd64,$(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)),)
-$(B)/obj/%_avx2.o:   ISA := -mavx2 -mfma -mf16c
-$(B)/obj/%_avx512.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma -mf16c
+%_avx2.o:   ISA := -mavx2 -mfma -mf16c
+%_avx512.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma -mf16c
 endif
 
 COMPILE = $(CC) $(BASE) $(WARN) $(OPT) $(SANF) $(ISA) $(PKGINC) $(CFLAGS)
@@ -91,6 +108,33 @@ $(B)/lib/saffron_blas.so: kernels/module_blas.c $(B)/flags
 	@mkdir -p $(@D)
 	$(SAY) CC $@
 	$(Q)$(COMPILE) -fPIC -shared -MF $@.d -o $@ $< $(BLAS) $(LDFLAGS)
+
+$(B)/obj/%.cu.o: %.cu $(B)/cuda-flags
+	@mkdir -p $(@D)
+	$(SAY) NVCC $<
+	$(Q)$(NVCOMPILE) -MMD -MF $@.d -c -o $@ $<
+
+$(B)/lib/saffron_cuda.so: $(CUDA_OBJ)
+	@mkdir -p $(@D)
+	$(SAY) NVCC $@
+	$(Q)$(NVCC) -shared -cudart static -o $@ $^ -Xlinker --exclude-libs,ALL
+
+# The tests and benchmarks of the CUDA kernels link kernels/*.c alone, compiled without what pkg-config knows.
+GPU_OBJ := $(patsubst %.c,$(B)/gpu/%.o,$(filter kernels/%,$(SRC)))
+GPU_RUN := $(B)/gpu/gpu_test $(B)/gpu/gpu_bench
+
+$(B)/gpu/%.o: PKGINC :=
+$(B)/gpu/%.o: %.c
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(COMPILE) -c -o $@ $<
+
+$(GPU_RUN): $(B)/gpu/%: $(B)/gpu/tests/%.o $(GPU_OBJ)
+	$(SAY) LINK $@
+	$(Q)$(CC) $(SANF) -o $@ $^ -lm -ldl -pthread $(LDFLAGS)
+
+gpu-test gpu-bench: gpu-%: $(B)/gpu/gpu_% $(if $(NVCC),$(B)/lib/saffron_cuda.so)
+	@sh tests/gpu.sh $* $(B)
 
 # What a lesson looks like to the tutor; made here so that the map draws before the lab has started.
 $(B)/data/lessons/%.json: lessons/%.lua $(B)/saffron
@@ -112,6 +156,9 @@ else
 $(B)/flags: FORCE
 	$(call stamp,$(COMPILE) $(LIBS) $(LDFLAGS))
 endif
+
+$(B)/cuda-flags: FORCE
+	$(call stamp,$(NVCOMPILE))
 
 $(B)/objects: FORCE
 	$(call stamp,$(OBJ))
@@ -231,8 +278,8 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: exhaustive stubs all run test tests check asan tsan bench fuzz fuzzers aarch64 run-kernel-tests pictures install uninstall clean FORCE
+.PHONY: gpu-test gpu-bench exhaustive stubs all run test tests check asan tsan bench fuzz fuzzers aarch64 run-kernel-tests pictures install uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
--include $(OBJ:.o=.d) $(MODULES:=.d) $(TESTS:=.d) $(FUZZ:=.d) $(BENCH:=.d) $(KERNEL_TESTS:=.d)
+-include $(OBJ:.o=.d) $(CUDA_OBJ:=.d) $(GPU_OBJ:.o=.d) $(GPU_RUN:$(B)/gpu/%=$(B)/gpu/tests/%.d) $(MODULES:=.d) $(TESTS:=.d) $(FUZZ:=.d) $(BENCH:=.d) $(KERNEL_TESTS:=.d)

@@ -11,6 +11,8 @@ const char *kernel_status_text(enum kernel_status status)
     case KERNEL_BAD_SHAPE: return "the shapes do not fit together";
     case KERNEL_NO_KERNEL: return "no kernel for this format on this instruction set";
     case KERNEL_SINGULAR:  return "the inputs do not determine the weights: raise damp";
+    case KERNEL_NO_GPU:    return "no usable GPU";
+    case KERNEL_GPU_FAILED: return "the GPU failed";
     }
     return "unknown status";
 }

@@ -14,6 +14,8 @@ enum kernel_status {
     KERNEL_BAD_SHAPE,       /* sizes that do not match, or too large for the result to be exact */
     KERNEL_NO_KERNEL,       /* no row of the kernel table does this with the allowed instruction set */
     KERNEL_SINGULAR,        /* a matrix that cannot be factorized: not positive definite; more damping helps */
+    KERNEL_NO_GPU,          /* no usable GPU; gpu.h's functions say why */
+    KERNEL_GPU_FAILED,      /* the GPU or its driver refused or broke down; gpu_error says how */
 };
 
 struct pool;                /* pool.h */
