@@ -411,7 +411,8 @@ static void answer_quantize(json_t *message)
 {
     char error[512];
     bool writes = *text_of(message, "out") != '\0';
-    const struct quantjob_env env = { .isa = lab_isa(), .out = writes ? &lab.output : NULL, .progress = go_on };
+    const struct quantjob_env env = { .isa = lab_isa(), .pool = lab.env.pool,
+                                      .out = writes ? &lab.output : NULL, .progress = go_on };
     if (writes && lab.output.fd < 0) {
         send_problem(id_of(message), lab.output_error, NULL, 0);
         return;

@@ -375,7 +375,7 @@ static bool round_block(struct job *job, size_t rows)
 {
     struct method_result result;
     struct meter meter;
-    const struct progress progress = { tick_block, job };
+    const struct progress progress = { .tick = tick_block, .ctx = job, .pool = job->env->pool };
     double began = seconds_now();
     job->task.w = job->values;
     job->task.out = rows;

@@ -10,10 +10,13 @@
 #include "engine/outfile.h"
 #include "kernels/cpu.h"
 
+struct pool;
+
 struct quantjob_env {
     enum isa        isa;
     size_t          block_values;/* to hold at a time where a tensor can stream; 0: 2^24, 64 MiB of floats */
     struct outfile *out;         /* open, or NULL: nothing is written; committed or abandoned here */
+    struct pool    *pool;        /* the threads that may share the work; NULL: the caller's alone */
     bool          (*progress)(void *ctx, double fraction); /* false stops it */
     void           *ctx;
 };
