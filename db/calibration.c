@@ -79,11 +79,12 @@ static bool fold_prediction(struct base *base, const struct entry *entry, const 
     return rc == SQLITE_DONE;
 }
 
-/* Closes the device's last forecast on the step, if it is open. hit: 1, 0, or -1 for unscored. */
-static bool fold_result(struct base *base, const struct entry *entry, int hit)
+/* Closes the device's last forecast on the step, if it is open. hit: 1, 0, or -1 for unscored; octaves: how far off a
+ * magnitude was, or null. */
+static bool fold_result(struct base *base, const struct entry *entry, int hit, const json_t *octaves)
 {
     sqlite3_stmt *stmt = base_stmt(
-        base, "UPDATE forecast SET hit = ?4, closed = 1"
+        base, "UPDATE forecast SET hit = ?4, closed = 1, result = ?5, octaves = ?6"
               " WHERE lesson = ?1 AND step = ?2 AND closed = 0 AND uuid ="
               "  (SELECT uuid FROM forecast WHERE lesson = ?1 AND step = ?2 AND device = ?3"
               "   ORDER BY utc DESC, seq DESC LIMIT 1)");
@@ -94,6 +95,9 @@ static bool fold_result(struct base *base, const struct entry *entry, int hit)
     sqlite3_bind_text(stmt, 3, entry->device, -1, SQLITE_STATIC);
     if (hit >= 0)
         sqlite3_bind_int(stmt, 4, hit);
+    sqlite3_bind_text(stmt, 5, entry->uuid, -1, SQLITE_STATIC);
+    if (json_is_number(octaves))
+        sqlite3_bind_double(stmt, 6, json_number_value(octaves));
     int rc = base_step(base, stmt);
     sqlite3_reset(stmt);
     return rc == SQLITE_DONE;
@@ -106,7 +110,7 @@ static bool calibration_fold(struct base *base, const struct entry *entry, const
     if (strcmp(entry->kind, "result") != 0)
         return true;
     const json_t *hit = json_object_get(payload, "hit");
-    return fold_result(base, entry, json_is_boolean(hit) ? json_is_true(hit) : -1);
+    return fold_result(base, entry, json_is_boolean(hit) ? json_is_true(hit) : -1, json_object_get(payload, "octaves"));
 }
 
 /* ---- reply ---- */
@@ -149,7 +153,7 @@ static json_t *total_json(const struct sums *by_level)
                      "surprises", all.surprises, "levels", rows);
 }
 
-static json_t *calibration_reply(struct base *base, int64_t utc, int offset)
+static json_t *calibration_reply(struct base *base, int64_t utc, int offset, const char *arg)
 {
     struct sums   by_level[LEVELS] = { 0 };
     sqlite3_stmt *stmt = base_stmt(
@@ -158,6 +162,7 @@ static json_t *calibration_reply(struct base *base, int64_t utc, int offset)
     int rc = SQLITE_ERROR;
     (void)utc;
     (void)offset;
+    (void)arg;
     while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW)
         for (int i = 0; i < LEVELS; i++)
             if (strcmp(base_text(stmt, 0), levels[i]) == 0)
@@ -174,7 +179,7 @@ const struct derived calibration_derived = {
     .name = "calibration",
     .tables =
         "CREATE TABLE forecast(lesson TEXT, step TEXT, uuid TEXT, device TEXT, utc INTEGER, seq INTEGER,"
-        " level TEXT, chance REAL, hit INTEGER, closed INTEGER DEFAULT 0,"
+        " level TEXT, chance REAL, hit INTEGER, closed INTEGER DEFAULT 0, result TEXT, octaves REAL,"
         " PRIMARY KEY(lesson, step, uuid)) WITHOUT ROWID",
     .forget = { "DELETE FROM forecast WHERE lesson = ?1" },
     .fold = calibration_fold,

@@ -13,10 +13,13 @@ struct derived {
     const char *tables; /* SQL that makes its tables (without CREATE's TEMP) */
     const char *forget[2]; /* SQL that deletes one lesson's rows, ?1 its id */
     bool (*fold)(struct base *base, const struct entry *entry, const json_t *payload);
-    json_t *(*reply)(struct base *base, int64_t utc, int offset); /* NULL on failure */
+    json_t *(*reply)(struct base *base, int64_t utc, int offset, const char *arg); /* NULL on failure */
 };
 
 extern const struct derived progress_derived, cards_derived, calibration_derived, settings_derived;
+
+/* settings.c: the current value of a setting, or its default. */
+void settings_value(struct base *base, const char *name, char *value, size_t size);
 
 /* Folds what is new. False: base->rc, base->why. */
 bool fold_catch_up(struct base *base);

@@ -164,10 +164,11 @@ static json_t *lessons_json(struct base *base)
     return NULL;
 }
 
-static json_t *progress_reply(struct base *base, int64_t utc, int offset)
+static json_t *progress_reply(struct base *base, int64_t utc, int offset, const char *arg)
 {
     (void)utc;
     (void)offset;
+    (void)arg;
     json_t *lessons = lessons_json(base);
     json_t *reply = json_pack("{s:o}", "lessons", lessons);
     int     rc = SQLITE_ERROR;

@@ -16,6 +16,7 @@ static const struct setting table[] = {
     { "plain",     "off",  "on|off",                        "one sentence a line, for screen readers and scripts" },
     { "mouse",     "off",  "on|off",                        "whether the mouse turns knobs" },
     { "retention", "0.90", "0.70..0.97",                    "share of cards remembered when they come back" },
+    { "fuzz",      "off",  "on|off",                        "whether cards of one day spread over several" },
     { "seed",      "",     NULL,                            "your own seed; empty: made at the first start" },
 };
 
@@ -125,7 +126,21 @@ static bool settings_fold(struct base *base, const struct entry *entry, const js
     return rc == SQLITE_DONE;
 }
 
-static json_t *settings_reply(struct base *base, int64_t utc, int offset)
+void settings_value(struct base *base, const char *name, char *value, size_t size)
+{
+    char                  why[128];
+    const struct setting *row = settings_find(name);
+    sqlite3_stmt         *stmt = base_stmt(base, "SELECT value FROM setting WHERE name = ?1");
+    snprintf(value, size, "%s", row ? row->value : "");
+    if (!stmt)
+        return;
+    sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+    if (base_step(base, stmt) == SQLITE_ROW && settings_check(name, base_text(stmt, 0), why, sizeof why))
+        snprintf(value, size, "%s", base_text(stmt, 0));
+    sqlite3_reset(stmt);
+}
+
+static json_t *settings_reply(struct base *base, int64_t utc, int offset, const char *arg)
 {
     json_t       *reply = json_object();
     sqlite3_stmt *stmt = base_stmt(base, "SELECT name, value FROM setting");
@@ -133,6 +148,7 @@ static json_t *settings_reply(struct base *base, int64_t utc, int offset)
     int           rc = SQLITE_ERROR;
     (void)utc;
     (void)offset;
+    (void)arg;
     for (size_t i = 0; i < SETTINGS; i++)
         json_object_set_new(reply, table[i].name, json_string(table[i].value));
     while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW) {

@@ -331,21 +331,21 @@ static json_t *rebuild_reply(struct base *base)
     return fold_rebuild(base) ? json_pack("{s:I}", "events", (json_int_t)event_count(base)) : NULL;
 }
 
-static json_t *derived_reply(struct store *store, const struct derived *derived)
+static json_t *derived_reply(struct store *store, const struct derived *derived, const char *arg)
 {
     int     offset = 0;
     int64_t utc = now(store, &offset);
-    return fold_catch_up(&store->base) ? derived->reply(&store->base, utc, offset) : NULL;
+    return fold_catch_up(&store->base) ? derived->reply(&store->base, utc, offset, arg) : NULL;
 }
 
 static json_t *answer_once(struct store *store, const struct job *job)
 {
     switch (job->question) {
     case STORE_LESSON: return lesson_reply(&store->base, job->arg);
-    case STORE_PROGRESS: return derived_reply(store, &progress_derived);
-    case STORE_CARDS: return derived_reply(store, &cards_derived);
-    case STORE_CALIBRATION: return derived_reply(store, &calibration_derived);
-    case STORE_SETTINGS: return derived_reply(store, &settings_derived);
+    case STORE_PROGRESS: return derived_reply(store, &progress_derived, job->arg);
+    case STORE_CARDS: return derived_reply(store, &cards_derived, job->arg);
+    case STORE_CALIBRATION: return derived_reply(store, &calibration_derived, job->arg);
+    case STORE_SETTINGS: return derived_reply(store, &settings_derived, job->arg);
     case STORE_STATUS: return status_reply(store);
     case STORE_BACKUP: return backup_reply(&store->base, job->arg);
     case STORE_REBUILD: return rebuild_reply(&store->base);

@@ -26,7 +26,7 @@ enum store_question {
      * [{uuid, device, seq, utc, offset, course, lesson, step, rev, kind, payload, retracted}] */
     STORE_LESSON,
     STORE_PROGRESS,    /* db/progress.h */
-    STORE_CARDS,       /* db/cards.h */
+    STORE_CARDS,       /* db/cards.h; arg: "all", or "" for those due */
     STORE_CALIBRATION, /* db/calibration.h */
     STORE_SETTINGS,    /* db/settings.h */
     /* {path, mode, journal, sqlite, events, notices: [text], device, last_seq}. mode: "saving", "read-only" (old

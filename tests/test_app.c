@@ -36,9 +36,9 @@ static const char course_text[] = "{\"groups\":[{\"title\":\"A\",\"lessons\":[\"
 static const char cards_text[] =
     "{\"due\":2,\"total\":3,\"cards\":["
     "{\"lesson\":\"first\",\"step\":\"words\",\"rev\":1,\"front\":\"front one\",\"back\":\"back one\",\"again\":"
-    "\"other words\",\"reps\":0},"
+    "\"other words\",\"reviews\":0},"
     "{\"lesson\":\"second\",\"step\":\"hello\",\"rev\":1,\"front\":\"front two\",\"back\":\"back two\",\"again\":"
-    "\"two in other words\",\"reps\":1,\"surprise\":true,\"elapsed_days\":3}]}";
+    "\"two in other words\",\"reviews\":1,\"surprise\":true,\"elapsed_days\":3}]}";
 
 static struct catalog *catalog;
 

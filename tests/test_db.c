@@ -1,6 +1,8 @@
 /* test_db.c: the store as the tutor uses it: appending, asking, undo, cards, calibration, settings. */
 #include "tests/db.h"
 
+#include <sqlite3.h>
+
 /* ---- appending and asking ---- */
 
 static void stores_and_reads_back(void **state)
@@ -156,9 +158,12 @@ static void reset_and_its_undo(void **state)
 
 static void grade(struct bench *b, const char *step, const char *how, struct store_reply *r)
 {
-    char *payload = cards_review(how, "75", 1500, cards_day(b->utc, b->offset), -1, NULL);
-    post(b, "review", "l", step, payload, r);
-    free(payload);
+    json_t *payload = json_pack("{s:s, s:i}", "grade", how, "latency_ms", 1500);
+    cards_complete(payload, b->utc, b->offset, -1);
+    char *written = json_dumps(payload, JSON_COMPACT);
+    post(b, "review", "l", step, written, r);
+    free(written);
+    json_decref(payload);
 }
 
 static void expect_due(struct bench *b, int due, int64_t next_in_days)
@@ -170,31 +175,164 @@ static void expect_due(struct bench *b, int due, int64_t next_in_days)
     json_decref(cards);
 }
 
+#define CARD "\"card\":{\"front\":\"f\",\"back\":\"b\",\"again\":\"g\",\"answer\":\"7\"}"
+
+/* The one card there is, as "all" lists it: a new reference. */
+static json_t *only_card(struct bench *b)
+{
+    json_t *cards = ask(b, STORE_CARDS, "all");
+    assert_int_equal(json_array_size(json_object_get(cards, "cards")), 1);
+    json_t *card = json_incref(json_array_get(json_object_get(cards, "cards"), 0));
+    json_decref(cards);
+    return card;
+}
+
 static void cards_come_back(void **state)
 {
-    static const int   days[] = { 1, 3, 7, 21, 21 };
+    static const int   days[] = { 2, 11, 46, 163, 498 };
     struct bench      *b = *state;
     struct store_reply r;
     expect_due(b, 0, 0);
-    say(b, "result", "l", "a", "{\"hit\":true,\"card\":{\"front\":\"f\",\"back\":\"b\",\"again\":\"g\"}}");
-    json_t *cards = ask(b, STORE_CARDS, NULL);
-    json_t *card = json_array_get(json_object_get(cards, "cards"), 0);
+    say(b, "prediction", "l", "a", "{\"type\":\"number\",\"confidence\":50}");
+    expect_due(b, 0, 0); /* a prediction is no review, and makes no card */
+    say(b, "result", "l", "a", "{\"hit\":true," CARD "}");
+    json_t *card = only_card(b);
+    assert_string_equal(text(card, "id"), "l:a");
+    assert_string_equal(text(card, "state"), "new");
     assert_string_equal(text(card, "front"), "f");
     assert_string_equal(text(card, "back"), "b");
     assert_string_equal(text(card, "again"), "g");
-    json_decref(cards);
+    assert_string_equal(text(json_object_get(card, "card"), "answer"), "7");
+    assert_int_equal(number(card, "reviews"), 0);
+    assert_true(json_is_null(json_object_get(card, "stability")));
+    assert_true(json_is_true(json_object_get(card, "predicted")));
+    json_decref(card);
+    expect_due(b, 1, 0);
+    grade(b, "a", "good", &r);
+    expect_due(b, 0, 0);
+    b->utc += 10 * 60000;
     for (int i = 0; i < 5; i++) {
         expect_due(b, 1, 0);
         grade(b, "a", "good", &r);
         expect_due(b, 0, days[i]);
-        b->utc += days[i] * DAY;
+        b->utc += days[i] * (int64_t)DAY;
     }
     grade(b, "a", "again", &r);
+    expect_due(b, 0, 0);
+    card = only_card(b);
+    assert_string_equal(text(card, "state"), "relearning");
+    assert_true(fabs(json_real_value(json_object_get(card, "stability")) - 6.890412508) < 1e-9); /* vector A, line 7 */
+    assert_int_equal(number(card, "reviews"), 7);
+    assert_int_equal(number(card, "lapses"), 1);
+    json_decref(card);
+}
+
+static void surprises_come_first_and_three_times(void **state)
+{
+    struct bench      *b = *state;
+    struct store_reply r;
+    say(b, "result", "l", "calm", "{\"hit\":true," CARD "}");
+    say(b, "prediction", "l", "sure", "{\"type\":\"number\",\"confidence\":75}");
+    say(b, "result", "l", "sure", "{\"hit\":false," CARD "}");
+    expect_due(b, 1, 0);
+    b->utc += 10 * 60000;
+    json_t *cards = ask(b, STORE_CARDS, NULL), *first = json_array_get(json_object_get(cards, "cards"), 0);
+    assert_int_equal(number(cards, "due"), 2);
+    assert_string_equal(text(first, "id"), "l:sure");
+    assert_string_equal(text(first, "state"), "surprise");
+    json_decref(cards);
+    grade(b, "calm", "good", &r);
+    grade(b, "calm", "good", &r);
+    grade(b, "sure", "good", &r);
     expect_due(b, 0, 1);
-    grade(b, "a", "good", &r); /* the same evening */
-    expect_due(b, 0, 1);
-    grade(b, "a", "good", &r); /* practice */
-    expect_due(b, 0, 1);
+    b->utc += DAY;
+    grade(b, "sure", "good", &r);
+    expect_due(b, 0, 1); /* the calm one */
+    b->utc += 2 * (int64_t)DAY;
+    grade(b, "sure", "good", &r);
+    cards = ask(b, STORE_CARDS, "all");
+    json_t *sure = json_array_get(json_object_get(cards, "cards"), 1);
+    assert_string_equal(text(sure, "state"), "learning");
+    assert_near(json_real_value(json_object_get(sure, "stability")), 2.3065);
+    json_decref(cards);
+}
+
+static void retention_and_fuzz_are_settings(void **state)
+{
+    struct bench      *b = *state;
+    struct store_reply r;
+    say(b, "result", "l", "a", "{\"hit\":true," CARD "}");
+    for (int i = 0; i < 4; i++) {
+        grade(b, "a", "good", &r);
+        b->utc += i < 1 ? 600000 : 13 * (int64_t)DAY;
+    }
+    json_t *usual = only_card(b);
+    say(b, "setting", "", "", "{\"name\":\"retention\",\"value\":\"0.95\"}");
+    json_t *sooner = only_card(b);
+    say(b, "setting", "", "", "{\"name\":\"retention\",\"value\":\"0.80\"}");
+    json_t *later = only_card(b);
+    assert_true(number(sooner, "interval_days") < number(usual, "interval_days"));
+    assert_true(number(later, "interval_days") > number(usual, "interval_days"));
+    assert_int_equal(number(usual, "interval_days"), lround(json_real_value(json_object_get(usual, "stability"))));
+    say(b, "setting", "", "", "{\"name\":\"retention\",\"value\":\"0.90\"}");
+    say(b, "setting", "", "", "{\"name\":\"fuzz\",\"value\":\"on\"}");
+    json_t *moved = only_card(b), *same = only_card(b);
+    assert_true(json_equal(moved, same));
+    assert_true(llabs(number(moved, "interval_days") - number(usual, "interval_days")) <= 8);
+    json_decref(usual);
+    json_decref(sooner);
+    json_decref(later);
+    json_decref(moved);
+    json_decref(same);
+}
+
+/* Reviews of the simple schedule that came before FSRS are replayed by it, and so are results without a time. */
+static void older_reviews_are_replayed(void **state)
+{
+    struct bench *b = *state;
+    char          payload[100];
+    int64_t       day = cards_day(b->utc, b->offset);
+    say(b, "result", "l", "a", "{\"hit\":true,\"card\":{\"front\":\"f\",\"back\":\"b\"}}");
+    for (int i = 0; i < 3; i++) {
+        snprintf(payload, sizeof payload, "{\"grade\":\"good\",\"local_day\":%d,\"algo_version\":\"steps-1\"}",
+                 (int)day + 2 * (i == 2));
+        say(b, "review", "l", "a", payload);
+    }
+    json_t *card = only_card(b);
+    assert_true(fabs(json_real_value(json_object_get(card, "stability")) - 10.97104826) < 1e-8); /* vector A, line 3 */
+    assert_string_equal(text(card, "state"), "review");
+    json_decref(card);
+}
+
+/* A database as the version before FSRS left it: its derived tables are other ones. */
+static void tables_of_the_simple_schedule_are_replaced(void **state)
+{
+    struct bench *b = *state;
+    sqlite3      *db;
+    say(b, "result", "l", "a", "{\"hit\":true," CARD "}");
+    say(b, "review", "l", "a", "{\"grade\":\"again\"}");
+    json_t *wanted = only_card(b);
+    bench_stop(b);
+    assert_int_equal(sqlite3_open(b->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "DROP TABLE card; DROP TABLE review; DROP TABLE forecast;"
+                                  "CREATE TABLE card(lesson TEXT, step TEXT, course TEXT, rev INTEGER, front TEXT,"
+                                  " back TEXT, again TEXT, made_day INTEGER, due_day INTEGER, streak INTEGER,"
+                                  " reps INTEGER, lapses INTEGER, last_day INTEGER, last_review TEXT,"
+                                  " PRIMARY KEY(lesson, step)) WITHOUT ROWID;"
+                                  "CREATE TABLE forecast(lesson TEXT, step TEXT, uuid TEXT, device TEXT, utc INTEGER,"
+                                  " seq INTEGER, level TEXT, chance REAL, hit INTEGER, closed INTEGER DEFAULT 0,"
+                                  " PRIMARY KEY(lesson, step, uuid)) WITHOUT ROWID;"
+                                  "INSERT INTO card(lesson, step, front, streak) VALUES ('l', 'a', 'old', 3);"
+                                  "UPDATE fold_state SET value = '1' WHERE name = 'version'",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    bench_start(b);
+    json_t *card = only_card(b);
+    assert_true(json_equal(card, wanted));
+    json_decref(card);
+    json_decref(wanted);
 }
 
 static void undo_of_a_grade(void **state)
@@ -204,13 +342,13 @@ static void undo_of_a_grade(void **state)
     char               payload[64];
     say(b, "review", "l", "q", "{\"grade\":\"good\",\"card\":{\"front\":\"f\",\"back\":\"b\"}}");
     b->utc += DAY;
-    json_t *before = ask(b, STORE_CARDS, NULL);
+    json_t *before = ask(b, STORE_CARDS, "all");
     assert_int_equal(number(before, "due"), 1);
     grade(b, "q", "again", &r);
-    expect_due(b, 0, 1);
+    expect_due(b, 0, 0);
     snprintf(payload, sizeof payload, "{\"target\":\"%s\"}", r.uuid);
     say(b, "retract", "l", "q", payload);
-    json_t *after = ask(b, STORE_CARDS, NULL);
+    json_t *after = ask(b, STORE_CARDS, "all");
     assert_true(json_equal(before, after));
     json_decref(before);
     json_decref(after);
@@ -317,6 +455,10 @@ int main(void)
         test(progress_follows_the_learner),
         test(reset_and_its_undo),
         test(cards_come_back),
+        test(surprises_come_first_and_three_times),
+        test(retention_and_fuzz_are_settings),
+        test(older_reviews_are_replayed),
+        test(tables_of_the_simple_schedule_are_replaced),
         test(undo_of_a_grade),
         test(the_day_starts_at_four),
         test(calibration_by_hand),

@@ -19,7 +19,7 @@ struct deed {
     int         lesson, step; /* lesson -1: what takes a setting back belongs to no lesson */
     int         value; /* a confidence, a hit (2: unscored), a setting */
     int         target;              /* UNDO: the deed taken back */
-    int64_t     day;
+    int64_t     utc, day;
     char        uuid[40];
     bool        dead;
 };
@@ -33,8 +33,9 @@ struct cell {
     const char *state;
     int         hit, hints, surprise; /* hit: 2 unscored, -1 none yet */
     bool        card, open;           /* open: a forecast waits for its result */
-    int         confidence, streak, reps, lapses;
-    int64_t     due, last;
+    int         confidence;
+    bool        predicted, sure;      /* the card's; sure: made by a surprise */
+    struct schedule schedule;
 };
 
 struct world {
@@ -70,37 +71,32 @@ static bool over(const struct cell *c)
 
 static void live_result(struct world *w, struct cell *c, const struct deed *d)
 {
+    bool surprise = false;
     c->state = "revealed";
     if (c->hit == -1)
         c->hit = d->value;
-    if (!c->card) {
-        c->card = true;
-        c->due = d->day;
-    }
     if (c->open && c->confidence < 4 && d->value < 2) {
         double miss = chances[c->confidence] - d->value;
         w->n++;
         w->hits += d->value;
         w->brier += miss * miss;
-        c->surprise |= !d->value && c->confidence >= 2;
+        surprise = !d->value && c->confidence >= 2;
+        c->surprise |= surprise;
     }
+    if (!c->card || surprise) {
+        schedule_reveal(&c->schedule, surprise, d->utc, d->day);
+        c->sure = surprise;
+        c->predicted = d->value < 2;
+    }
+    c->card = true;
     c->open = false;
 }
 
 static void live_grade(struct cell *c, const struct deed *d)
 {
-    static const int days[] = { 1, 1, 3, 7, 21 };
     c->state = "recalled";
-    if (!c->card)
-        return;
-    if (d->action == AGAIN)
-        c->streak = 0;
-    else if (!(c->streak > 0 && d->day <= c->last))
-        c->streak++;
-    c->reps++;
-    c->lapses += d->action == AGAIN;
-    c->last = d->day;
-    c->due = d->day + days[c->streak > 4 ? 4 : c->streak];
+    if (c->card)
+        schedule_grade(&c->schedule, d->action == GOOD ? FSRS_GOOD : FSRS_AGAIN, d->utc, d->day);
 }
 
 static void live(struct world *w, const struct deed *d)
@@ -157,7 +153,9 @@ static void payload_of(const struct history *h, const struct deed *d, char *out,
     case RESULT:
         snprintf(out, size, "{\"hit\":%s,\"card\":{\"front\":\"f\",\"back\":\"b\"}}", hits[d->value]);
         break;
-    case GOOD: snprintf(out, size, "{\"grade\":\"good\",\"local_day\":%d}", (int)d->day); break;
+    case GOOD:
+        snprintf(out, size, "{\"grade\":\"good\",\"local_day\":%d,\"ts_utc\":%lld}", (int)d->day, (long long)d->utc);
+        break;
     case AGAIN: snprintf(out, size, "{\"grade\":\"again\"}"); break;
     case SET: snprintf(out, size, "{\"name\":\"theme\",\"value\":\"%s\"}", settings[d->value]); break;
     case UNDO: snprintf(out, size, "{\"target\":\"%s\"}", h->deeds[d->target].uuid); break;
@@ -175,6 +173,7 @@ static void act(struct bench *b, struct history *h)
     b->utc += rand() % 3 ? rand() % 60000 : rand() % (3 * DAY);
     *d = (struct deed){ .action = rand() % ACTIONS, .lesson = rand() % LESSONS, .step = rand() % STEPS };
     d->value = d->action == PREDICT ? rand() % 5 : d->action == RESULT ? rand() % 3 : rand() % 4;
+    d->utc = b->utc;
     d->day = cards_day(b->utc, b->offset);
     if (d->action == UNDO) {
         if (h->count == 0)
@@ -210,28 +209,35 @@ static void check_progress(struct bench *b, const struct world *w)
     json_decref(progress);
 }
 
+static void check_card(const struct cell *c, const json_t *card)
+{
+    const struct schedule *m = &c->schedule;
+    assert_string_equal(text(card, "state"), schedule_names[m->state]);
+    assert_int_equal(number(card, "reviews"), m->reviews);
+    assert_int_equal(number(card, "lapses"), m->lapses);
+    assert_int_equal(json_is_true(json_object_get(card, "surprise")), c->sure);
+    assert_int_equal(json_is_true(json_object_get(card, "predicted")), c->predicted);
+    assert_near(json_number_value(json_object_get(card, "stability")), m->memory.stability);
+    assert_near(json_number_value(json_object_get(card, "difficulty")), m->memory.difficulty);
+}
+
 static void check_cards(struct bench *b, const struct world *w)
 {
-    json_t *cards = ask(b, STORE_CARDS, NULL), *card;
-    int64_t today = cards_day(b->utc, b->offset);
+    json_t *cards = ask(b, STORE_CARDS, "all"), *card;
     int     due = 0, total = 0;
     size_t  at;
     for (int i = 0; i < CELLS; i++) {
         total += w->cells[i].card;
-        due += w->cells[i].card && w->cells[i].due <= today;
+        due += w->cells[i].card && schedule_is_due(&w->cells[i].schedule, 0.9, 0, b->utc, b->offset);
     }
     assert_int_equal(number(cards, "due"), due);
     assert_int_equal(number(cards, "total"), total);
+    assert_int_equal(json_array_size(json_object_get(cards, "cards")), total);
     json_array_foreach(json_object_get(cards, "cards"), at, card) {
-        for (int i = 0; i < CELLS; i++) {
-            const struct cell *c = &w->cells[i];
-            if (strcmp(text(card, "lesson"), lesson_ids[i / STEPS]) || strcmp(text(card, "step"), step_ids[i % STEPS]))
-                continue;
-            assert_int_equal(number(card, "due_day"), c->due);
-            assert_int_equal(number(card, "streak"), c->streak);
-            assert_int_equal(number(card, "reps"), c->reps);
-            assert_int_equal(number(card, "lapses"), c->lapses);
-        }
+        for (int i = 0; i < CELLS; i++)
+            if (!strcmp(text(card, "lesson"), lesson_ids[i / STEPS]) &&
+                !strcmp(text(card, "step"), step_ids[i % STEPS]))
+                check_card(&w->cells[i], card);
     }
     json_decref(cards);
 }
@@ -259,7 +265,7 @@ static void check(struct bench *b, struct history *h)
 
 static json_t *everything(struct bench *b)
 {
-    return json_pack("[o, o, o, o]", ask(b, STORE_PROGRESS, NULL), ask(b, STORE_CARDS, NULL),
+    return json_pack("[o, o, o, o]", ask(b, STORE_PROGRESS, NULL), ask(b, STORE_CARDS, "all"),
                      ask(b, STORE_CALIBRATION, NULL), ask(b, STORE_SETTINGS, NULL));
 }
 

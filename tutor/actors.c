@@ -209,11 +209,17 @@ static void complete_review(struct actors *actors, json_t *payload, const char *
 {
     int offset;
     int64_t now = learner_clock((void *)(uintptr_t)actors->options, &offset);
-    json_t *elapsed = json_object_get(find_card(actors->cards, lesson, step), "elapsed_days");
+    const json_t *elapsed = json_object_get(find_card(actors->cards, lesson, step), "elapsed_days");
+    cards_complete(payload, now, offset, json_is_integer(elapsed) ? json_integer_value(elapsed) : -1);
+}
+
+/* A card is made when its reveal was seen by the learner's clock, not by the log's. */
+static void complete_reveal(struct actors *actors, json_t *payload)
+{
+    int offset;
+    int64_t now = learner_clock((void *)(uintptr_t)actors->options, &offset);
+    json_object_set_new(payload, "ts_utc", json_integer(now));
     json_object_set_new(payload, "local_day", json_integer(cards_day(now, offset)));
-    json_object_set_new(payload, "algo_version", json_string("steps-1"));
-    if (elapsed)
-        json_object_set(payload, "elapsed_days", elapsed);
 }
 
 static void to_store(struct actors *actors, const json_t *json, long id)
@@ -223,6 +229,8 @@ static void to_store(struct actors *actors, const json_t *json, long id)
     json_t *payload = json_deep_copy(json_object_get(json, "payload"));
     if (strcmp(kind, "review") == 0)
         complete_review(actors, payload, lesson, step);
+    else if (json_object_get(payload, "card"))
+        complete_reveal(actors, payload);
     char *text = json_dumps(payload, JSON_COMPACT);
     struct record record = { .id = (uint64_t)id, .kind = kind, .course = "saffron", .lesson = lesson, .step = step,
                              .rev = (int)json_integer_value(json_object_get(json, "rev")), .payload = text };

@@ -56,7 +56,9 @@ int command_stats(const struct options *options)
     struct learner *learner = learner_open(options);
     if (!learner)
         return EXIT_USAGE;
-    json_t *stats = learner_ask(learner, STORE_CALIBRATION, NULL);
+    json_t *stats = learner_ask(learner, STORE_CALIBRATION, NULL), *cards = learner_ask(learner, STORE_CARDS, "all");
+    json_object_update(stats, cards);
+    json_decref(cards);
     if (options->json) {
         json_dumpf(stats, stdout, JSON_INDENT(2));
         putchar('\n');

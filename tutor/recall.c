@@ -27,7 +27,7 @@ static const json_t *card(const struct recall *r)
 /* Every other time the question comes in other words, so that the idea is learned and not the sentence. */
 static const char *question(const json_t *c)
 {
-    bool reworded = json_integer_value(json_object_get(c, "reps")) % 2 == 1;
+    bool reworded = json_integer_value(json_object_get(c, "reviews")) % 2 == 1;
     const char *again = view_text(c, "again", "");
     return reworded && *again ? again : view_text(c, "front", "");
 }
