@@ -22,10 +22,10 @@ static const struct kernel *encoder(const struct recipe *recipe)
 {
     bool common = recipe->cast.rounding == ROUND_NEAREST && recipe->cast.overflow == OVERFLOW_SATURATE &&
                   recipe->zero == ZERO_NONE;
-    return kernel_find(KERNEL_ENCODE, recipe->format->name, common ? recipe->isa : ISA_SCALAR);
+    return kernel_find(KERNEL_ROUND, recipe->format->name, common ? recipe->isa : ISA_SCALAR);
 }
 
-void fitter_encode(const struct fitter *f, const struct fit *fit, struct encode_run *run)
+void fitter_encode(const struct fitter *f, const struct fit *fit, struct round_run *run)
 {
     run->format = &f->format;
     run->scale = fit->scale;
@@ -33,9 +33,9 @@ void fitter_encode(const struct fitter *f, const struct fit *fit, struct encode_
     run->offset = fit->offset;
     run->zero = fit->zero;
     if (has_zero_point(f))
-        encode_affine(run);
+        round_affine(run);
     else
-        f->kernel->encode(run);
+        f->kernel->round(run);
 }
 
 uint32_t fitter_code(const struct fitter *f, const struct fit *fit, float x)
@@ -44,7 +44,7 @@ uint32_t fitter_code(const struct fitter *f, const struct fit *fit, float x)
         return format_encode(&f->format, x * fit->inverse, (struct cast){0});
     uint32_t code = 0;
     float value;
-    struct encode_run run = {.x = &x, .n = 1, .codes = &code, .values = &value};
+    struct round_run run = {.x = &x, .n = 1, .codes = &code, .values = &value};
     fitter_encode(f, fit, &run);
     return quant_load_code(f->recipe.format, &code, 0);
 }
@@ -115,7 +115,7 @@ static float percentile(const float *x, size_t n, float percent, uint32_t *order
 /* The squared error of the group with this fit, rounded to nearest. */
 static double trial_error(const struct fitter *f, const float *x, size_t n, const struct fit *fit)
 {
-    struct encode_run run = {.x = x, .n = n, .codes = f->order, .values = f->trial};
+    struct round_run run = {.x = x, .n = n, .codes = f->order, .values = f->trial};
     fitter_encode(f, fit, &run);
     return error_measure(x, f->trial, n).noise;
 }

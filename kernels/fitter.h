@@ -32,7 +32,7 @@ void               fitter_close(struct fitter *f);
 struct fit fitter_fit(const struct fitter *f, const float *x, size_t n);
 
 /* Encodes a run by one fit: format, scale and what belongs to it are filled in. */
-void fitter_encode(const struct fitter *f, const struct fit *fit, struct encode_run *run);
+void fitter_encode(const struct fitter *f, const struct fit *fit, struct round_run *run);
 
 /* One value's code, rounded to nearest; and a code's value. */
 uint32_t fitter_code(const struct fitter *f, const struct fit *fit, float x);

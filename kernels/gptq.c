@@ -185,7 +185,7 @@ static float round_one(struct gptq *g, float w, size_t row, size_t i)
 {
     struct quant *q = g->q;
     size_t at = row * g->cols + g->order[i];
-    struct encode_run run = {
+    struct round_run run = {
         .x = &w, .n = 1, .values = q->values + at, .cast = q->recipe.cast, .seed = q->recipe.seed,
         .index = q->recipe.first + at, .codes = (uint8_t *)q->codes + at * format_code_bytes(q->recipe.format),
     };

@@ -22,15 +22,20 @@
      .tolerance = 1e-4f, .gemv = gemv_##format_##_naive, \
      .function = "gemv_" #format_ "_naive", .file = "kernels/gemv.c"}
 
-#define ENCODE(format_, isa_, suffix, file_) \
-    {.op = KERNEL_ENCODE, .format = format_, .isa = isa_, .device = "cpu", .encode = encode__##suffix, \
-     .function = "encode__" #suffix, .file = "kernels/" file_}
+#define ROUND(format_, isa_, suffix, file_) \
+    {.op = KERNEL_ROUND, .format = format_, .isa = isa_, .device = "cpu", .round = round__##suffix, \
+     .function = "round__" #suffix, .file = "kernels/" file_}
+
+/* Packed codes: the operation gives the function's first word. */
+#define JOB(op_, word, format_, isa_, suffix, file_) \
+    {.op = KERNEL_##op_, .format = format_, .isa = isa_, .device = "cpu", .job = word##__##suffix, \
+     .function = #word "__" #suffix, .file = "kernels/" file_}
 
 /* The formats that fit 16 bits; wider ones have nothing to gain. */
-#define ENCODERS(isa_, suffix, file_) \
-    ENCODE("fp16", isa_, suffix, file_), ENCODE("bf16", isa_, suffix, file_), ENCODE("e4m3", isa_, suffix, file_), \
-    ENCODE("e5m2", isa_, suffix, file_), ENCODE("e2m1", isa_, suffix, file_), ENCODE("int8", isa_, suffix, file_), \
-    ENCODE("int4", isa_, suffix, file_)
+#define ROUNDERS(isa_, suffix, file_) \
+    ROUND("fp16", isa_, suffix, file_), ROUND("bf16", isa_, suffix, file_), ROUND("e4m3", isa_, suffix, file_), \
+    ROUND("e5m2", isa_, suffix, file_), ROUND("e2m1", isa_, suffix, file_), ROUND("int8", isa_, suffix, file_), \
+    ROUND("int4", isa_, suffix, file_)
 
 /* The products of one instruction set. INT8 is exact; INT4 is exact within a group. */
 #define PRODUCTS(tolerance, isa_, suffix, file_) \
@@ -45,14 +50,19 @@ static const struct kernel kernels[] = {
     PRODUCTS(2e-7f, ISA_SCALAR, scalar, "gemv.c"),
     NAIVE(fp32),
     NAIVE(int4),
-    ENCODE(NULL, ISA_SCALAR, scalar, "encode.c"),
+    ROUND(NULL, ISA_SCALAR, scalar, "round.c"),
+    JOB(ENCODE, encode, NULL, ISA_SCALAR, scalar, "encode.c"),
+    JOB(ENCODE_STATS, encode_stats, NULL, ISA_SCALAR, scalar, "encode.c"),
+    JOB(QUANTIZE, quantize, NULL, ISA_SCALAR, scalar, "encode.c"),
+    JOB(DECODE, decode, NULL, ISA_SCALAR, scalar, "encode.c"),
+    JOB(DEQUANTIZE, dequantize, NULL, ISA_SCALAR, scalar, "encode.c"),
 #if defined(__x86_64__)
     READ(ISA_AVX2, avx2, "stream_avx2.c"),
     PRODUCTS(2e-6f, ISA_AVX2, avx2, "gemv_avx2.c"),
-    ENCODERS(ISA_AVX2, avx2, "encode_avx2.c"),
+    ROUNDERS(ISA_AVX2, avx2, "round_avx2.c"),
     READ(ISA_AVX512, avx512, "stream_avx512.c"),
     PRODUCTS(2e-6f, ISA_AVX512, avx512, "gemv_avx512.c"),
-    ENCODERS(ISA_AVX512, avx512, "encode_avx512.c"),
+    ROUNDERS(ISA_AVX512, avx512, "round_avx512.c"),
 #endif
 };
 

@@ -15,7 +15,12 @@ enum kernel_op {
     KERNEL_READ,            /* reads a buffer and does nothing else: the memory's limit */
     KERNEL_GEMV,            /* y = W x, as fast as this instruction set can */
     KERNEL_GEMV_NAIVE,      /* the same as one would first write it: one weight at a time */
-    KERNEL_ENCODE,          /* values to codes and back, with counts */
+    KERNEL_ROUND,           /* values to codes and back, with counts */
+    KERNEL_ENCODE,          /* values to packed codes by a known scale */
+    KERNEL_ENCODE_STATS,    /* the same, with the sums of the error */
+    KERNEL_QUANTIZE,        /* values to packed codes, the scale of each row, group or block found on the way */
+    KERNEL_DECODE,          /* packed codes to values by a known scale */
+    KERNEL_DEQUANTIZE,      /* packed codes to values by the scales that KERNEL_QUANTIZE found */
 };
 
 /* Rows first..last of Y = X W^T: y[b * w->rows + row] for each token b of x. */
@@ -24,8 +29,8 @@ typedef void gemv_fn(const struct matrix *w, const struct operand *x, float *y, 
 /* Reads `bytes` (a multiple of 4096, 64-byte aligned) once; returns a checksum so that no read is left out. */
 typedef uint64_t read_fn(const void *buffer, size_t bytes);
 
-/* Values that share one scale, for KERNEL_ENCODE. The counts are added to. */
-struct encode_run {
+/* Values that share one scale, for KERNEL_ROUND. The counts are added to. */
+struct round_run {
     const struct format *format;
     struct cast  cast;
     uint64_t     seed;              /* stochastic rounding draws from seed and index + i */
@@ -33,15 +38,19 @@ struct encode_run {
     const float *x;                 /* [n] */
     size_t       n;
     float        scale, inverse;    /* inverse: what x is multiplied by, 1 / scale as a rule */
-    float        offset;            /* encode_affine: subtracted from x before, added to the value after */
-    int32_t      zero;              /* encode_affine: the code of 0 */
+    float        offset;            /* round_affine: subtracted from x before, added to the value after */
+    int32_t      zero;              /* round_affine: the code of 0 */
     void        *codes;             /* [n] of format_code_bytes */
     float       *values;            /* [n] decoded */
     size_t       zeros, nonfinite, clipped;
 };
 
 /* Encodes x * inverse and decodes again, times scale. Rows above scalar round to nearest and saturate, no other. */
-typedef void encode_run_fn(struct encode_run *run);
+typedef void round_fn(struct round_run *run);
+
+/* Units first..last of a tensor on its way to packed codes or back, see encode.h. */
+struct encode_job;
+typedef void encode_job_fn(const struct encode_job *job, size_t first, size_t last);
 
 struct kernel {
     enum kernel_op  op;
@@ -52,7 +61,8 @@ struct kernel {
     float           tolerance;      /* 0: the same bits as the scalar row. Else |y - exact| <= tolerance * sum |w x| */
     gemv_fn        *gemv;
     read_fn        *read;
-    encode_run_fn  *encode;
+    round_fn       *round;
+    encode_job_fn  *job;            /* KERNEL_ENCODE and those after it, see encode.h */
     const char     *function;       /* its name and file, to show the source */
     const char     *file;
 };

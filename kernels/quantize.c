@@ -157,7 +157,7 @@ static bool find_scales(struct work *w)
 static void encode_row(const struct work *w, size_t row)
 {
     struct quant *q = w->q;
-    struct encode_run run = {.cast = q->recipe.cast, .seed = q->recipe.seed};
+    struct round_run run = {.cast = q->recipe.cast, .seed = q->recipe.seed};
     for (size_t col = 0; col < q->cols; col += q->tile_cols) {
         size_t i = row * q->cols + col;
         run.index = q->recipe.first + i;

@@ -278,6 +278,11 @@ struct fit scale_fit(const struct scale_rule *rule, struct range range)
     return rule->zero >= ZERO_AWQ ? with_zero(fit, rule->format, range) : fit;
 }
 
+size_t scale_stored_bytes(enum scale_kind kind)
+{
+    return kinds[kind].bytes;
+}
+
 size_t scale_bytes(enum scale_kind kind, enum zero_point zero, unsigned bits, size_t n)
 {
     size_t bytes = n ? n * kinds[kind].bytes + kinds[kind].shared : 0;

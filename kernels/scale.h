@@ -100,6 +100,9 @@ float scale_double(struct fit *fit, size_t n);
 /* Bytes of n stored scales, with what they share and with their zero-points of codes of `bits`. */
 size_t scale_bytes(enum scale_kind kind, enum zero_point zero, unsigned bits, size_t n);
 
+/* Bytes of one stored scale; 0 for SCALE_NONE. */
+size_t scale_stored_bytes(enum scale_kind kind);
+
 /* The scale that maps amax to `largest`: one division, clamped so that its reciprocal is finite. amax 0 gives 1. */
 float scale_absmax(float amax, float largest);
 

@@ -106,9 +106,9 @@ static bool try_reference(const struct format *f, const struct block *b)
 
 static bool try_kernel(const struct format *f, const struct kernel *k, struct block *b)
 {
-    struct encode_run run = {.format = f, .x = b->x, .n = BLOCK, .scale = 1, .inverse = 1, .codes = b->stored,
+    struct round_run run = {.format = f, .x = b->x, .n = BLOCK, .scale = 1, .inverse = 1, .codes = b->stored,
                              .values = b->got};
-    k->encode(&run);
+    k->round(&run);
     for (size_t i = 0; i < BLOCK; i++) {
         uint32_t code = f->bits > 8 ? b->stored[i] : ((const uint8_t *)b->stored)[i];
         bool same = bits_of(b->got[i]) == bits_of(b->values[i]) || (isnan(b->got[i]) && isnan(b->values[i]));
@@ -120,7 +120,7 @@ static bool try_kernel(const struct format *f, const struct kernel *k, struct bl
 
 static bool is_encoder(const struct kernel *k, const struct format *f)
 {
-    return k->op == KERNEL_ENCODE && k->isa != ISA_SCALAR && cpu_info()->has[k->isa] && k->format &&
+    return k->op == KERNEL_ROUND && k->isa != ISA_SCALAR && cpu_info()->has[k->isa] && k->format &&
            strcmp(k->format, f->name) == 0;
 }
 

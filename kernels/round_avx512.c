@@ -1,4 +1,4 @@
-/* encode_avx512.c: values to codes and back, sixteen at a time, for every format of at most 16 bits.
+/* round_avx512.c: values to codes and back, sixteen at a time, for every format of at most 16 bits.
  * The same integer arithmetic as float_round in format.c, lane by lane, so the same bits; nearest even, saturating.
  * One body serves all floats: what differs comes from the format's row as shift counts and limits. */
 #include <math.h>
@@ -80,7 +80,7 @@ static ALWAYS_INLINE __m512i encode_integer(struct lanes *l, __m512 y, __m512 *v
 }
 
 /* Sixteen values; `integer` and `wide` (16-bit codes) are constants. */
-static ALWAYS_INLINE void encode16(struct lanes *l, const struct encode_run *run, size_t i, const int integer,
+static ALWAYS_INLINE void encode16(struct lanes *l, const struct round_run *run, size_t i, const int integer,
                                    const int wide)
 {
     __m512 x = _mm512_loadu_ps(run->x + i), y = _mm512_mul_ps(x, l->inverse), value;
@@ -96,7 +96,7 @@ static ALWAYS_INLINE void encode16(struct lanes *l, const struct encode_run *run
     l->zeros += (size_t)_mm_popcnt_u32(_mm512_cmp_ps_mask(value, _mm512_setzero_ps(), _CMP_EQ_OQ));
 }
 
-static ALWAYS_INLINE void encode_whole(struct encode_run *run, size_t n, const int integer, const int wide)
+static ALWAYS_INLINE void encode_whole(struct round_run *run, size_t n, const int integer, const int wide)
 {
     struct lanes l = {.f = run->format, .scale = _mm512_set1_ps(run->scale),
                       .inverse = _mm512_set1_ps(run->inverse)};
@@ -107,7 +107,7 @@ static ALWAYS_INLINE void encode_whole(struct encode_run *run, size_t n, const i
     run->clipped += l.clipped;
 }
 
-void encode__avx512(struct encode_run *run)
+void round__avx512(struct round_run *run)
 {
     size_t n = run->n / 16 * 16, bytes = format_code_bytes(run->format);
     if (run->format->kind == FORMAT_INTEGER)
@@ -116,9 +116,9 @@ void encode__avx512(struct encode_run *run)
         encode_whole(run, n, 0, 0);
     else
         encode_whole(run, n, 0, 1);
-    encode_rest(run, n);
+    round_rest(run, n);
 }
 
 #else
-typedef int no_encode_avx512;   /* a translation unit may not be empty */
+typedef int no_round_avx512;   /* a translation unit may not be empty */
 #endif

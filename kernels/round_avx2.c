@@ -1,5 +1,5 @@
-/* encode_avx2.c: values to codes and back, eight at a time, for every format of at most 16 bits.
- * The same plan and the same bits as encode_avx512.c, which explains the steps; masks are whole lanes here.
+/* round_avx2.c: values to codes and back, eight at a time, for every format of at most 16 bits.
+ * The same plan and the same bits as round_avx512.c, which explains the steps; masks are whole lanes here.
  * Nearest even, saturating. */
 #include <math.h>
 
@@ -87,7 +87,7 @@ static ALWAYS_INLINE __m128i narrow16(__m256i code)
     return _mm_packus_epi32(_mm256_castsi256_si128(code), _mm256_extracti128_si256(code, 1));
 }
 
-static ALWAYS_INLINE void encode8(struct lanes *l, const struct encode_run *run, size_t i, const int integer,
+static ALWAYS_INLINE void encode8(struct lanes *l, const struct round_run *run, size_t i, const int integer,
                                   const int wide)
 {
     __m256 x = _mm256_loadu_ps(run->x + i), y = _mm256_mul_ps(x, l->inverse), value;
@@ -115,7 +115,7 @@ static size_t counted(__m256i lanes)
     return count;
 }
 
-static ALWAYS_INLINE void encode_whole(struct encode_run *run, size_t first, size_t last, const int integer,
+static ALWAYS_INLINE void encode_whole(struct round_run *run, size_t first, size_t last, const int integer,
                                        const int wide)
 {
     struct lanes l = {.f = run->format, .scale = _mm256_set1_ps(run->scale),
@@ -128,7 +128,7 @@ static ALWAYS_INLINE void encode_whole(struct encode_run *run, size_t first, siz
     run->clipped += counted(l.clipped);
 }
 
-void encode__avx2(struct encode_run *run)
+void round__avx2(struct round_run *run)
 {
     const size_t part = (size_t)1 << 30;        /* so that no lane's count overflows */
     size_t n = run->n / 8 * 8, bytes = format_code_bytes(run->format);
@@ -141,9 +141,9 @@ void encode__avx2(struct encode_run *run)
         else
             encode_whole(run, i, end, 0, 1);
     }
-    encode_rest(run, n);
+    round_rest(run, n);
 }
 
 #else
-typedef int no_encode_avx2;     /* a translation unit may not be empty */
+typedef int no_round_avx2;     /* a translation unit may not be empty */
 #endif
