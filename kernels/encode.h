@@ -1,4 +1,4 @@
-/* encode.h: a tensor on its way to packed codes and back, one pass each: rows of the kernel table from KERNEL_ENCODE on.
+/* encode.h: a tensor on its way to packed codes and back, one pass each: kernel rows from KERNEL_ENCODE on.
  * All round to nearest even, saturate, and give the bits of their scalar row. Any number of threads may run a job: a
  * unit is written by whoever takes it, and by nobody else.
  *

@@ -1,4 +1,4 @@
-/* test_kernels_encode.c: packed codes. The reference rows against quantize(), which shares the format's pair alone; every
+/* test_kernels_encode.c: packed codes. The reference rows against quantize(), which shares the pair alone; every
  * other row of the table against the reference, bit for bit: all 16-bit inputs, every value of the format, every tie,
  * both neighbors of each, subnormals, zeros, all kinds of NaN, ragged shapes between guard pages. */
 #include <math.h>
