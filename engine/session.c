@@ -9,16 +9,6 @@
 #include "engine/session_state.h"
 #include "engine/view.h"
 
-static json_t *first_knobs(const struct step *step)
-{
-    json_t *values = json_object();
-    size_t i;
-    json_t *knob;
-    json_array_foreach(json_object_get(step->json, "knobs"), i, knob)
-        json_object_set(values, view_text(knob, "id", ""), json_object_get(knob, "value"));
-    return values;
-}
-
 static enum phase first_phase(const struct session *s)
 {
     const struct step_state *state = session_state_here(s);
@@ -51,13 +41,14 @@ static unsigned enter(struct session *s, int index, struct outbox *out)
     session_set(&s->guess, NULL);
     session_set(&s->given, NULL);
     session_set(&s->overlay, NULL);
-    session_set(&s->knobs, first_knobs(step));
+    session_first_trial(s, &s->trial);
+    session_set_trial(&s->shown_trial, &s->trial);
     session_set(&s->shown, state->result ? json_incref(json_object_get(state->result, "outcome")) : NULL);
     s->echo[0] = '\0';
     s->request_id = s->commit_id = 0;
-    s->focus = s->again = s->losses = s->source = 0;
+    s->focus = s->losses = s->source = 0;
     s->knob = -1;
-    s->grabbed = s->commanding = s->unsaved = s->offered = s->stale = s->explored = false;
+    s->grabbed = s->commanding = s->unsaved = s->offered = s->stale = false;
     s->hints = state->hints;
     s->shown_at = s->now;
     for (int i = 0; i < MOST_CELLS; i++)
@@ -65,7 +56,7 @@ static unsigned enter(struct session *s, int index, struct outbox *out)
     if (step->answer == ANSWER_CHOICE || step->answer == ANSWER_ORDER)
         session_shuffle(s);
     if (step->answer == ANSWER_PLACE)
-        s->place = (view_number(step->rule, "from", 0) + view_number(step->rule, "to", 1)) / 2;
+        s->place = session_middle(step->rule);
     s->phase = first_phase(s);
     return effects;
 }
@@ -203,8 +194,7 @@ static unsigned do_again(struct session *s, struct outbox *out, bool new_seed)
     const struct step *step = session_here(s);
     if (s->phase != PHASE_REVEALED || s->request_id || (step->kind != STEP_PREDICT && step->kind != STEP_EXPLORE))
         return FX_BELL;
-    s->again += new_seed;
-    s->explored = s->explored || new_seed;
+    s->trial.again += new_seed;
     return session_request_outcome(s, out);
 }
 
@@ -517,7 +507,9 @@ void session_free(struct session *s)
     json_decref(s->guess);
     json_decref(s->given);
     json_decref(s->shown);
-    json_decref(s->knobs);
+    json_decref(s->trial.knobs);
+    json_decref(s->asked.knobs);
+    json_decref(s->shown_trial.knobs);
     json_decref(s->overlay);
     free(s->states);
     free(s->learner_seed);

@@ -84,6 +84,19 @@ static void order_text(const struct session *s, char *out, size_t size)
                                  view_text(json_array_get(options_of(s), (size_t)s->order[i]), "text", ""));
 }
 
+/* A typed place beyond the axis is no place; why[0..size) says where the axis ends. */
+static bool on_axis(const json_t *rule, double value, char *why, size_t size)
+{
+    char low[64], high[64];
+    const char *unit = view_text(rule, "unit", "");
+    double from = view_number(rule, "from", 0), to = view_number(rule, "to", 1);
+    if (value >= from && value <= to)
+        return true;
+    snprintf(why, size, "the axis runs from %s to %s: type a place on it",
+             view_format_unit(from, unit, low, sizeof low), view_format_unit(to, unit, high, sizeof high));
+    return false;
+}
+
 /* Reads the guess that stands on screen. On success s->guess and its echo are set. */
 bool session_read_guess(struct session *s)
 {
@@ -100,6 +113,8 @@ bool session_read_guess(struct session *s)
             snprintf(s->echo, sizeof s->echo, "%s", text);
             return false;
         }
+        if (step->answer == ANSWER_PLACE && !on_axis(step->rule, value, s->echo, sizeof s->echo))
+            return false;
         json = json_real(value);
     } else if (step->answer == ANSWER_PLACE) {
         view_format_unit(value, unit, text, sizeof text);
@@ -156,6 +171,12 @@ static unsigned slide(struct session *s, int direction, int ticks)
     line_clear(&s->line);
     s->echo[0] = '\0';
     return FX_DRAW;
+}
+
+double session_middle(const json_t *rule)
+{
+    double from = view_number(rule, "from", 0), to = view_number(rule, "to", 1);
+    return strcmp(view_text(rule, "scale", "linear"), "log") == 0 ? sqrt(from * to) : (from + to) / 2;
 }
 
 static int cell_count(const struct session *s)

@@ -13,6 +13,40 @@ const json_t *session_knobs(const struct session *s)
     return json_object_get(session_here(s)->json, "knobs");
 }
 
+void session_set_trial(struct trial *to, const struct trial *from)
+{
+    session_set(&to->knobs, json_incref(from->knobs));
+    to->again = from->again;
+}
+
+void session_first_trial(const struct session *s, struct trial *trial)
+{
+    json_t *values = json_object(), *knob;
+    size_t i;
+    json_array_foreach(session_knobs(s), i, knob)
+        json_object_set(values, view_text(knob, "id", ""), json_object_get(knob, "value"));
+    session_set(&trial->knobs, values);
+    trial->again = 0;
+}
+
+/* JSON knows two kinds of numbers: a knob turned away and back may be the other one. */
+static bool same_value(const json_t *a, const json_t *b)
+{
+    return json_is_number(a) && json_is_number(b) ? json_number_value(a) == json_number_value(b)
+                                                  : json_equal((json_t *)(uintptr_t)a, (json_t *)(uintptr_t)b);
+}
+
+bool session_explored(const struct session *s)
+{
+    bool explored = s->shown_trial.again > 0;
+    for (size_t i = 0; i < json_array_size(session_knobs(s)); i++) {
+        const json_t *knob = json_array_get(session_knobs(s), i);
+        explored = explored || !same_value(json_object_get(s->shown_trial.knobs, view_text(knob, "id", "")),
+                                           json_object_get(knob, "value"));
+    }
+    return explored;
+}
+
 bool session_knobs_open(const struct session *s)
 {
     return s->phase == PHASE_REVEALED && json_array_size(session_knobs(s)) > 0;
@@ -41,9 +75,12 @@ static json_t *turned(const json_t *knob, const json_t *value, int direction)
     return json_real(fmin(fmax(v, from), to));
 }
 
-static unsigned knob_changed(struct session *s, struct outbox *out)
+/* Takes `value`. */
+static unsigned turn_to(struct session *s, struct outbox *out, const char *id, json_t *value)
 {
-    s->explored = true;
+    json_t *knobs = json_copy(s->trial.knobs);
+    json_object_set_new(knobs, id, value);
+    session_set(&s->trial.knobs, knobs);
     if (!s->request_id)
         return session_request_outcome(s, out);
     s->stale = true;
@@ -54,13 +91,20 @@ unsigned session_turn(struct session *s, struct outbox *out, int direction)
 {
     const json_t *knob = json_array_get(session_knobs(s), (size_t)s->knob);
     const char *id = view_text(knob, "id", "");
-    const json_t *old = json_object_get(s->knobs, id);
+    const json_t *old = json_object_get(s->trial.knobs, id);
     json_t *value = turned(knob, old, direction);
-    bool same = json_equal(value, (json_t *)(uintptr_t)old);
-    /* The old request may still hold the map it was sent with. */
-    session_set(&s->knobs, json_copy(s->knobs));
-    json_object_set_new(s->knobs, id, value);
-    return same ? 0 : knob_changed(s, out);
+    if (!same_value(value, old))
+        return turn_to(s, out, id, value);
+    json_decref(value);
+    return 0;
+}
+
+/* A switch in words; NULL for any other word. */
+static json_t *switch_value(const char *text)
+{
+    if (strcmp(text, "true") == 0 || strcmp(text, "on") == 0)
+        return json_true();
+    return strcmp(text, "false") == 0 || strcmp(text, "off") == 0 ? json_false() : NULL;
 }
 
 /* "times=60": sets a knob by name. */
@@ -89,7 +133,7 @@ unsigned session_set_knob(struct session *s, struct outbox *out, const char *tex
             value = json_incref(json_array_get(choices, i));
     double number = strtod(equals + 1, &end);
     if (json_is_boolean(json_object_get(knob, "value")))
-        value = json_boolean(strcmp(equals + 1, "true") == 0 || strcmp(equals + 1, "on") == 0);
+        value = switch_value(equals + 1);
     else if (!choices && end != equals + 1 && *end == '\0' && number >= view_number(knob, "from", -HUGE_VAL)
         && number <= view_number(knob, "to", HUGE_VAL))
         value = json_real(number);
@@ -97,7 +141,5 @@ unsigned session_set_knob(struct session *s, struct outbox *out, const char *tex
         snprintf(s->message, sizeof s->message, "knob '%s' cannot be '%.40s'", name, equals + 1);
         return FX_DRAW | FX_BELL;
     }
-    session_set(&s->knobs, json_copy(s->knobs));
-    json_object_set_new(s->knobs, name, value);
-    return knob_changed(s, out);
+    return turn_to(s, out, name, value);
 }

@@ -36,15 +36,16 @@ unsigned session_request_outcome(struct session *s, struct outbox *out)
 {
     char seed[17];
     const struct step *step = session_here(s);
-    session_seed(s, session_state_here(s)->attempt + s->again, seed);
+    session_seed(s, session_state_here(s)->attempt + s->trial.again, seed);
     s->request_id = s->next_id++;
     s->expects = "result";
+    session_set_trial(&s->asked, &s->trial);
     s->stale = false;
     s->fraction = 0;
     snprintf(s->label, sizeof s->label, "computing");
     out->request = json_pack("{s:s, s:I, s:s, s:s, s:s, s:O, s:o}", "type", "compute", "id", (json_int_t)s->request_id,
-                             "lesson", document_sha256(s->document), "step", step->id, "seed", seed, "knobs", s->knobs,
-                             "guess", guess_for_lab(s));
+                             "lesson", document_sha256(s->document), "step", step->id, "seed", seed, "knobs",
+                             s->trial.knobs, "guess", guess_for_lab(s));
     return FX_LAB | FX_DRAW;
 }
 
@@ -75,6 +76,8 @@ unsigned session_ask_lab(struct session *s, struct outbox *out)
 unsigned session_failed(struct session *s, const char *why)
 {
     s->request_id = 0;
+    s->stale = false;
+    session_set_trial(&s->trial, &s->shown_trial); /* the knobs stand as the figure has them */
     if (s->phase == PHASE_ANSWER && !s->given)
         s->given = json_array(); /* the question stands without its live facts */
     s->phase = s->phase == PHASE_COMMITTED ? PHASE_FAILED : s->phase;
@@ -101,6 +104,7 @@ static unsigned result(struct session *s, const json_t *message, struct outbox *
     bool first = s->phase == PHASE_COMMITTED && session_here(s)->kind == STEP_PREDICT && !session_state_here(s)->result;
     s->request_id = 0;
     session_set(&s->shown, outcome_of(message));
+    session_set_trial(&s->shown_trial, &s->asked);
     unsigned effects = FX_DRAW;
     if (first)
         effects = session_reveal(s, out, s->shown);
@@ -128,7 +132,8 @@ unsigned session_from_lab(struct session *s, const struct event *e, struct outbo
         return result(s, e->message, out);
     if (strcmp(type, "given") == 0) {
         s->request_id = 0;
-        session_set(&s->given, json_incref(json_object_get(e->message, "blocks")));
+        json_t *blocks = json_object_get(e->message, "blocks");
+        session_set(&s->given, blocks ? json_incref(blocks) : json_array()); /* none: it is not asked for again */
         return FX_DRAW;
     }
     s->request_id = 0;
@@ -144,6 +149,8 @@ unsigned session_lab_lost(struct session *s, const struct event *e, struct outbo
     s->request_id = 0;
     s->losses++;
     const char *why = e->text ? e->text : "the lab ended";
+    if (strcmp(s->expects, "source") == 0)
+        return session_failed(s, why);
     if (s->losses < LOSSES_TO_SKIP) {
         snprintf(s->message, sizeof s->message, "%s; a fresh lab computes again", why);
         return s->phase == PHASE_ANSWER ? FX_DRAW : session_request_outcome(s, out);

@@ -38,6 +38,12 @@ struct pending {
     json_t *record;
 };
 
+/* What a computation may vary. The map of knobs is never changed in place: a trial holds a reference. */
+struct trial {
+    json_t *knobs;   /* name -> value */
+    int     again;   /* how many other seeds were tried */
+};
+
 enum { MOST_PENDING = 16, MOST_OPTIONS = 16, MOST_CELLS = 128 };
 
 struct session {
@@ -72,12 +78,12 @@ struct session {
 
     json_t     *given;                  /* live facts of this step, when they have come */
     json_t     *shown;                  /* result on screen: {"answer", "blocks", "provenance"} */
-    bool        explored;               /* `shown` is of other knobs or another seed than the stored result */
-    json_t     *knobs;                  /* name -> value */
+    struct trial shown_trial;           /* what `shown` was computed with */
+    struct trial trial;                 /* as turned now */
     int         knob;                   /* with the focus, -1: none */
-    int         again;                  /* how many other seeds were tried */
     long        request_id;             /* lab request waited for, 0: none */
     const char *expects;                /* the type of its reply: "result", "given" or "source" */
+    struct trial asked;                 /* what the running request was sent with */
     bool        stale;                  /* knobs moved while it ran: send another when it ends */
     double      fraction;               /* of the running request */
     char        label[128];
@@ -126,6 +132,8 @@ json_t *session_cells(const struct session *, int *right, int *all);
 unsigned session_answer_key(struct session *, uint32_t key);
 unsigned session_type_key(struct session *, uint32_t key);
 bool     session_starts_text(const struct session *, uint32_t key);
+/* The middle of an axis, as its scale has it: where the mark of a place starts. */
+double   session_middle(const json_t *rule);
 /* Says in s->echo how the line is understood. */
 void session_echo(struct session *);
 
@@ -165,6 +173,11 @@ unsigned session_lab_lost(struct session *, const struct event *, struct outbox 
 
 /* The step's knobs; whether they can be turned now; one turn of the focused one; "NAME=VALUE". */
 const json_t *session_knobs(const struct session *);
+/* A trial becomes another, or that of the stored result: the knobs as the step has them and its own seed. */
+void          session_set_trial(struct trial *, const struct trial *);
+void          session_first_trial(const struct session *, struct trial *);
+/* True if what is shown was computed with other knobs or another seed than the stored result. */
+bool          session_explored(const struct session *);
 bool          session_knobs_open(const struct session *);
 unsigned      session_turn(struct session *, struct outbox *, int direction);
 unsigned      session_set_knob(struct session *, struct outbox *, const char *text);

@@ -180,7 +180,7 @@ static void add_comparison(const struct session *s, json_t *body)
     default: return;
     }
     answer_difference(step, guess, answer, words, sizeof words);
-    if (s->explored)
+    if (session_explored(s))
         add(body, prose("At these knobs and this seed; your guess was for the first ones."));
     else if (*words)
         add(body, prose(words));
@@ -417,7 +417,7 @@ static void dock_knobs(const struct session *s, json_t *dock)
     json_array_foreach((json_t *)(uintptr_t)knobs, i, knob) {
         const char *id = view_text(knob, "id", "");
         json_t *shown = json_pack("{s:s, s:s, s:O, s:b}", "name", id, "label", view_text(knob, "label", id), "value",
-                                  json_object_get(s->knobs, id), "focused", (int)i == s->knob);
+                                  json_object_get(s->trial.knobs, id), "focused", (int)i == s->knob);
         static const char *const kept[] = { "choices", "from", "to", "scale", "unit" };
         for (size_t k = 0; k < sizeof kept / sizeof kept[0]; k++)
             if (json_object_get(knob, kept[k]))

@@ -165,6 +165,96 @@ static void knobs_run_one_request_and_the_newest_waits(void **unused)
     rig_close(&r);
 }
 
+static double knob_of(const json_t *request)
+{
+    return json_number_value(json_object_get(json_object_get(request, "knobs"), "times"));
+}
+
+static void canceled_knobs_turn_back(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    guess(&r, "40", '2');
+    rig_key(&r, KEY_CODE_RIGHT);
+    assert_true(knob_of(r.request) > 60);
+    rig_key(&r, KEY_CODE_RIGHT);    /* waits */
+    rig_key(&r, KEY_CODE_ESCAPE);
+    assert_null(r.request);
+    rig_feed(&r, (struct event){ .kind = EVENT_COMMAND, .command = COMMAND_RECOMPUTE });
+    assert_true(knob_of(r.request) == 60);
+    rig_lab(&r);
+    assert_null(r.request);
+    assert_false(rig_shows(&r, "At these knobs"));
+    rig_close(&r);
+}
+
+static void knobs_turned_back_are_the_first_ones(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    guess(&r, "40", '2');
+    rig_feed(&r, (struct event){ .kind = EVENT_COMMAND, .command = COMMAND_KNOB, .text = "times=30" });
+    rig_lab(&r);
+    assert_true(rig_shows(&r, "At these knobs"));
+    rig_feed(&r, (struct event){ .kind = EVENT_COMMAND, .command = COMMAND_KNOB, .text = "times=60" });
+    rig_lab(&r);
+    assert_false(rig_shows(&r, "At these knobs"));
+    rig_close(&r);
+}
+
+static void a_lab_lost_over_a_source_computes_nothing(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    guess(&r, "40", '2');
+    rig_key(&r, 'c');
+    assert_string_equal(view_text(r.request, "type", ""), "source");
+    lose_lab(&r);
+    assert_null(r.request);
+    assert_true(rig_shows(&r, "signal 9"));
+    rig_close(&r);
+}
+
+static void facts_without_blocks_are_not_asked_again(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    assert_true(session_go(r.session, "place", NULL));
+    rig_feed(&r, (struct event){ .kind = EVENT_TICK });
+    assert_string_equal(view_text(r.request, "type", ""), "given");
+    rig_message(&r, json_pack("{s:s, s:O}", "type", "given", "id", json_object_get(r.request, "id")));
+    json_decref(r.request);
+    r.request = NULL;
+    rig_feed(&r, (struct event){ .kind = EVENT_TICK });
+    assert_null(r.request);
+    rig_close(&r);
+}
+
+static void a_typed_place_lies_on_the_axis(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "place");
+    rig_settle(&r);
+    rig_type(&r, "11");
+    rig_key(&r, KEY_CODE_ENTER);
+    assert_true(rig_shows(&r, "the axis runs from 0 to 10"));
+    rig_key(&r, KEY_CODE_BACKSPACE);
+    rig_key(&r, KEY_CODE_ENTER);
+    rig_key(&r, '2');
+    rig_settle(&r);
+    assert_true(rig_has(&r, "place", "result"));
+    rig_close(&r);
+}
+
 static void no_idea_is_stored_unscored(void **unused)
 {
     struct rig r;
@@ -465,6 +555,11 @@ int main(void)
         cmocka_unit_test(a_problem_can_be_tried_again),
         cmocka_unit_test(a_step_that_ends_two_labs_is_skipped),
         cmocka_unit_test(knobs_run_one_request_and_the_newest_waits),
+        cmocka_unit_test(canceled_knobs_turn_back),
+        cmocka_unit_test(knobs_turned_back_are_the_first_ones),
+        cmocka_unit_test(a_lab_lost_over_a_source_computes_nothing),
+        cmocka_unit_test(facts_without_blocks_are_not_asked_again),
+        cmocka_unit_test(a_typed_place_lies_on_the_axis),
         cmocka_unit_test(no_idea_is_stored_unscored),
         cmocka_unit_test(every_kind_can_be_answered),
         cmocka_unit_test(no_reply_shows_an_outcome_before_its_commit),
