@@ -116,6 +116,7 @@ struct shared *hosttensor_option(lua_State *L, int index, const char *name);
 void hostlib_open(lua_State *L);
 void hosttensor_open(lua_State *L);
 void hostquant_open(lua_State *L);
+void hostmethod_open(lua_State *L);
 
 /* A function of lab. `seconds`: how long it may take by the clock; 0: it is quick, and no host call to the watchdog. */
 struct lab_function {
@@ -131,7 +132,8 @@ void hostlib_add(lua_State *L, const struct lab_function *functions);
 void hostlib_push_method(lua_State *L, const struct lab_function *method);
 
 /* The functions by noun; each ends with a row without a name. */
-extern const struct lab_function hosttensor_functions[], hostquant_functions[], hostmodel_functions[];
+extern const struct lab_function hosttensor_functions[], hostquant_functions[], hostmethod_functions[],
+    hostmodel_functions[];
 
 /* [-0, +0] A field of the table on top. */
 static inline void host_set_string(lua_State *L, const char *name, const char *text)

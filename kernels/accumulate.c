@@ -119,12 +119,12 @@ int32_t accumulate_maddubs(const uint8_t *a, const int8_t *b, size_t n)
 /* ---- The table ------------------------------------------------------------------------------------- */
 
 static const struct accumulator rows[] = {
-    {"fp64", "FP64", dot_fp64},
-    {"fp32", "FP32", dot_fp32},
-    {"fp16", "FP16", dot_fp16},
-    {"bf16", "BF16", dot_bf16},
-    {"acc14", "14 bits, as Hopper's FP8 tensor cores", dot_acc14},
-    {"acc14-promoted", "14 bits, to FP32 every 128 products", dot_promoted},
+    {"fp64", "FP64", dot_fp64, "dot_fp64"},
+    {"fp32", "FP32", dot_fp32, "dot_fp32"},
+    {"fp16", "FP16", dot_fp16, "dot_narrow"},
+    {"bf16", "BF16", dot_bf16, "dot_narrow"},
+    {"acc14", "14 bits, as Hopper's FP8 tensor cores", dot_acc14, "dot_acc14"},
+    {"acc14-promoted", "14 bits, to FP32 every 128 products", dot_promoted, "dot_promoted"},
 };
 
 size_t accumulator_count(void)

@@ -14,6 +14,7 @@ struct accumulator {
     const char    *name;        /* Lua: "acc14" */
     const char    *title;       /* people: "14 bits, as Hopper's FP8 tensor cores" */
     accumulate_fn *dot;
+    const char    *function;    /* its name, to show the source */
 };
 
 /* Row i of accumulator_count() rows, NULL past the end; the row with this name, or NULL. */

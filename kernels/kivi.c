@@ -2,6 +2,7 @@
  * Why the two differ: a channel of K is large at every token, a token of V has no such channels. */
 #include "kernels/kivi.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,4 +134,35 @@ void kivi_free(struct kivi *cache)
     free(cache->k);
     free(cache->v);
     *cache = (struct kivi){0};
+}
+
+static double largest(const double *x, size_t n)
+{
+    double most = x[0];
+    for (size_t i = 1; i < n; i++)
+        most = x[i] > most ? x[i] : most;
+    return most;
+}
+
+void kivi_attend(const float *q, const float *k, const float *v, size_t tokens, size_t dim, double *weights,
+                 float *out)
+{
+    double total = 0;
+    for (size_t t = 0; t < tokens; t++) {
+        double score = 0;
+        for (size_t c = 0; c < dim; c++)
+            score += (double)q[c] * (double)k[t * dim + c];
+        weights[t] = score / sqrt((double)dim);
+    }
+    double most = largest(weights, tokens);
+    for (size_t t = 0; t < tokens; t++)
+        total += weights[t] = exp(weights[t] - most);
+    for (size_t t = 0; t < tokens; t++)
+        weights[t] /= total;
+    for (size_t c = 0; c < dim; c++) {
+        double sum = 0;
+        for (size_t t = 0; t < tokens; t++)
+            sum += weights[t] * (double)v[t * dim + c];
+        out[c] = (float)sum;
+    }
 }

@@ -29,6 +29,11 @@ enum kernel_status kivi_round(const float *k, const float *v, size_t tokens, siz
                               const struct kivi_recipe *recipe, struct kivi *cache);
 void kivi_free(struct kivi *cache);
 
+/* Attention of one query q [dim] over k and v [tokens, dim] in FP64: weights [tokens] are softmax(q K^T / sqrt(dim)),
+ * out [dim] is weights times V. At least one token. The reference against which a rounded cache is measured. */
+void kivi_attend(const float *q, const float *k, const float *v, size_t tokens, size_t dim, double *weights,
+                 float *out);
+
 /* Bits per value of K, of V and of both for `tokens` tokens, without any data: what kivi_round would count. */
 void kivi_bits(const struct kivi_recipe *recipe, size_t tokens, size_t dim, double *k, double *v, double *both);
 

@@ -532,6 +532,21 @@ function lab.format(name) end
 ---@return { output_sqnr_db: number, weight_sqnr_db: number, bits_per_weight: number }
 function lab.linear(options) end
 
+--- A linear layer by a method: rtn, llm-int8, smoothquant, gptq, awq, hadamard. x: calibration inputs [tokens, in]; held: others, never seen by the method; noise_sqnr_db: on white noise. activations: { format, scale } of the inputs (llm-int8 and smoothquant round them anyway). alpha is searched unless given.
+---@param options { w: tensor, x?: tensor, method?: string, format: string, scale?: string, zero_point?: string, clip?: string, mx?: string, rounding?: string, overflow?: string, activations?: string[], alpha?: number, damp?: number, act_order?: boolean, static_groups?: boolean, keep_range?: boolean, threshold?: number, held?: tensor }
+---@return { method: string, title: string, weight_sqnr_db: number, mse: number, bits_per_weight: number, zero_fraction: number, clipped_fraction: number, kept_columns: integer, alpha?: number, output_sqnr_db?: number, held_sqnr_db?: number, noise_sqnr_db: number, weights: tensor, divide?: tensor }
+function lab.method(options) end
+
+--- One head's cache [tokens, dim] as KIVI keeps it: K by channel, V by token, the newest `residual` tokens in FP16. q: queries whose attention is compared.
+---@param options { k: tensor, v: tensor, format?: string, group?: integer, residual?: integer, q?: tensor }
+---@return { k_sqnr_db: number, v_sqnr_db: number, bits_per_value: number, k_bits: number, v_bits: number, k_residual: integer, v_residual: integer, k: tensor, v: tensor, output_sqnr_db?: number, attention_kl?: number }
+function lab.kivi(options) end
+
+--- Dot products of rows in an accumulator: fp64, fp32, fp16, bf16, acc14, acc14-promoted, int32, maddubs (a from 0 to 255). sum, exact, error: of the first row; relative: over all.
+---@param options { kind?: string, a: tensor, b: tensor }
+---@return { sum: number, exact: number, error: number, relative: number, sums: number[] }
+function lab.accumulate(options) end
+
 --- Times matrix x vector in each format, interleaved; .stream is a loop that only reads.
 ---@param options { formats: string[], rows?: integer, cols?: integer, batch?: integer, rounds?: integer }
 ---@return timing[]
