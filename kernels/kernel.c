@@ -31,6 +31,10 @@
     {.op = KERNEL_##op_, .format = format_, .isa = isa_, .device = "cpu", .job = word##__##suffix, \
      .function = #word "__" #suffix, .file = "kernels/" file_}
 
+#define ATTENTION(format_, tolerance_, isa_, function_, file_) \
+    {.op = KERNEL_ATTENTION, .format = format_, .isa = isa_, .device = "cpu", .tolerance = tolerance_, \
+     .attention = function_, .function = #function_, .file = "kernels/" file_}
+
 /* The formats that fit 16 bits; wider ones have nothing to gain. */
 #define ROUNDERS(isa_, suffix, file_) \
     ROUND("fp16", isa_, suffix, file_), ROUND("bf16", isa_, suffix, file_), ROUND("e4m3", isa_, suffix, file_), \
@@ -50,6 +54,7 @@ static const struct kernel kernels[] = {
     PRODUCTS(2e-7f, ISA_SCALAR, scalar, "gemv.c"),
     NAIVE(fp32),
     NAIVE(int4),
+    ATTENTION(NULL, 2e-6f, ISA_SCALAR, attention__scalar, "attention.c"),
     ROUND(NULL, ISA_SCALAR, scalar, "round.c"),
     JOB(ENCODE, encode, NULL, ISA_SCALAR, scalar, "encode.c"),
     JOB(ENCODE_STATS, encode_stats, NULL, ISA_SCALAR, scalar, "encode.c"),

@@ -15,6 +15,7 @@ enum kernel_op {
     KERNEL_READ,            /* reads a buffer and does nothing else: the memory's limit */
     KERNEL_GEMV,            /* y = W x, as fast as this instruction set can */
     KERNEL_GEMV_NAIVE,      /* the same as one would first write it: one weight at a time */
+    KERNEL_ATTENTION,       /* decode attention, see attention.h */
     KERNEL_ROUND,           /* values to codes and back, with counts */
     KERNEL_ENCODE,          /* values to packed codes by a known scale */
     KERNEL_ENCODE_STATS,    /* the same, with the sums of the error */
@@ -52,6 +53,10 @@ typedef void round_fn(struct round_run *run);
 struct encode_job;
 typedef void encode_job_fn(const struct encode_job *job, size_t first, size_t last);
 
+/* One piece of decode attention, see attention.h. */
+struct attention_piece;
+typedef void attention_fn(const struct attention_piece *piece);
+
 struct kernel {
     enum kernel_op  op;
     const char     *format;         /* a name in the format table; NULL where it works for every format */
@@ -61,6 +66,7 @@ struct kernel {
     float           tolerance;      /* 0: the same bits as the scalar row. Else |y - exact| <= tolerance * sum |w x| */
     gemv_fn        *gemv;
     read_fn        *read;
+    attention_fn   *attention;
     round_fn       *round;
     encode_job_fn  *job;            /* KERNEL_ENCODE and those after it, see encode.h */
     const char     *function;       /* its name and file, to show the source */

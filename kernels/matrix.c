@@ -20,8 +20,7 @@ static size_t round_up(size_t n, size_t multiple)
     return (n + multiple - 1) / multiple * multiple;
 }
 
-/* Zeroed memory, aligned to a cache line, or to a huge page where it is that large. Freed with free. */
-static void *allocate(size_t bytes)
+void *matrix_memory(size_t bytes)
 {
     size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : LINE;
     size_t size = round_up(bytes ? bytes : 1, align);
@@ -57,7 +56,7 @@ static bool matrix_allocate(struct matrix *m)
     size_t row_scale = m->format->bits == 8 ? round_up(m->rows * sizeof(float), LINE) : 0;
     size_t row_sum = m->format->bits == 8 && m->format->kind == FORMAT_INTEGER ? row_scale : 0;
     size_t group_scale = m->rows * m->groups * sizeof(uint16_t);
-    m->codes = allocate(codes + row_scale + row_sum + group_scale);
+    m->codes = matrix_memory(codes + row_scale + row_sum + group_scale);
     if (!m->codes)
         return false;
     uint8_t *next = m->codes + codes;
@@ -222,7 +221,7 @@ static void copy_row(struct matrix *m, const struct matrix *base, size_t row)
 static enum kernel_status seeded_base(struct matrix *base, const struct format *format, size_t rows, size_t cols,
                                       uint64_t seed, double sigma, const struct progress *progress)
 {
-    float *w = allocate(rows * cols * sizeof *w);
+    float *w = matrix_memory(rows * cols * sizeof *w);
     if (!w)
         return KERNEL_NO_MEMORY;
     random_gaussian(w, rows * cols, seed, sigma);
@@ -286,12 +285,12 @@ float matrix_value(const struct matrix *m, size_t row, size_t col)
 static bool operand_allocate(struct operand *o)
 {
     if (o->activation == ACTIVATION_FP32) {
-        o->x = allocate(o->batch * o->padded * sizeof *o->x);
+        o->x = matrix_memory(o->batch * o->padded * sizeof *o->x);
         return o->x;
     }
     o->groups = o->padded / MATRIX_GROUP;
     size_t codes = round_up(o->batch * o->padded, LINE), scale = round_up(o->batch * sizeof *o->scale, LINE);
-    o->codes = allocate(codes + scale + o->batch * o->groups * sizeof *o->group_sum);
+    o->codes = matrix_memory(codes + scale + o->batch * o->groups * sizeof *o->group_sum);
     if (!o->codes)
         return false;
     o->scale = (float *)(void *)((uint8_t *)o->codes + codes);

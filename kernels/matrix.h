@@ -18,6 +18,10 @@ enum {
     MATRIX_COLS_MAX = 133120,   /* up to here INT8 x INT8 cannot overflow INT32: 127 * 127 * cols < 2^31 */
 };
 
+/* Zeroed memory, aligned to a cache line, or to a huge page (and asked for in such) where it is that large; NULL if
+ * there is none. Free with free. */
+void *matrix_memory(size_t bytes);
+
 /* W [rows, cols], packed. In a 4-bit row each group of 128 is 64 bytes: byte j holds value j in its low half
  * and value 64 + j in its high half. INT4 halves hold code + 8 (1 to 15), others the code itself.
  * In a row of 8-bit floats each run of 32 values is 32 bytes: value j at byte 2 j, value 16 + j at byte 2 j + 1, so

@@ -9,6 +9,7 @@ read_fn read__scalar;
 gemv_fn gemv_fp32__scalar, gemv_fp16__scalar, gemv_e4m3__scalar, gemv_int8__scalar, gemv_int4__scalar;
 gemv_fn gemv_fp32_naive, gemv_int4_naive;
 round_fn round__scalar;
+attention_fn attention__scalar;
 
 /* The same for integers with a zero-point or a stored minimum: code = round((x - offset) * inverse) + zero, clamped
  * to 0 ... 2^bits - 1. NaN counts as round() = 0. */
