@@ -129,7 +129,13 @@ $(B)/gpu/%.o: %.c
 	$(SAY) CC $<
 	$(Q)$(COMPILE) -c -o $@ $<
 
-$(GPU_RUN): $(B)/gpu/%: $(B)/gpu/tests/%.o $(GPU_OBJ)
+# Each program is tests/gpu_NAME.c and its parts, tests/gpu_NAME_*.c.
+gpu-parts = $(patsubst %.c,$(B)/gpu/%.o,$(wildcard tests/gpu_$(1).c tests/gpu_$(1)_*.c))
+$(B)/gpu/gpu_test: $(call gpu-parts,test)
+$(B)/gpu/gpu_bench: $(call gpu-parts,bench)
+
+$(GPU_RUN): $(GPU_OBJ)
+	@mkdir -p $(@D)
 	$(SAY) LINK $@
 	$(Q)$(CC) $(SANF) -o $@ $^ -lm -ldl -pthread $(LDFLAGS)
 
@@ -282,4 +288,4 @@ clean:
 .SECONDARY:
 .DELETE_ON_ERROR:
 
--include $(OBJ:.o=.d) $(CUDA_OBJ:=.d) $(GPU_OBJ:.o=.d) $(GPU_RUN:$(B)/gpu/%=$(B)/gpu/tests/%.d) $(MODULES:=.d) $(TESTS:=.d) $(FUZZ:=.d) $(BENCH:=.d) $(KERNEL_TESTS:=.d)
+-include $(OBJ:.o=.d) $(CUDA_OBJ:=.d) $(GPU_OBJ:.o=.d) $(patsubst %.c,$(B)/gpu/%.d,$(wildcard tests/gpu_*.c)) $(MODULES:=.d) $(TESTS:=.d) $(FUZZ:=.d) $(BENCH:=.d) $(KERNEL_TESTS:=.d)

@@ -254,10 +254,10 @@ static void count_bytes(struct quant *q)
         q->bytes += scale_bytes(kind, ZERO_NONE, 0, blocks) - blocks * in_blocks;
 }
 
-static void measure(struct quant *q, const float *x)
+void quant_measured(struct quant *q, const struct error_sums *error)
 {
     size_t n = q->rows * q->cols;
-    q->error = error_measure(x, q->values, n);
+    q->error = *error;
     q->sqnr_db = sqnr_db(q->error.signal, q->error.noise);
     q->max_abs_error = q->error.max_abs;
     count_bytes(q);
@@ -268,6 +268,12 @@ static void measure(struct quant *q, const float *x)
     q->zero_fraction = (double)q->zero_count / (double)n;
     q->clipped_fraction = (double)q->clipped / (double)n;
     q->bits_per_weight = 8.0 * (double)q->bytes / (double)n;
+}
+
+static void measure(struct quant *q, const float *x)
+{
+    struct error_sums error = error_measure(x, q->values, q->rows * q->cols);
+    quant_measured(q, &error);
 }
 
 static float decoded(const struct quant *q, size_t i)

@@ -54,6 +54,10 @@ void               quant_set_fit(struct quant *q, size_t scale, const struct fit
 void               quant_put(struct quant *q, size_t i, uint32_t code);
 void               quant_finish(struct quant *q, const float *x);
 
+/* The last step of one who has codes, values and counts from elsewhere, a GPU: keeps the sums, and what follows from
+ * them. amax, zero_count, nonfinite and clipped are set before. */
+void quant_measured(struct quant *q, const struct error_sums *error);
+
 /* Frees what q owns and empties it. An empty one may be freed again. */
 void quant_free(struct quant *q);
 

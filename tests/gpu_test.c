@@ -1,23 +1,139 @@
 /* gpu_test.c: the CUDA kernels against the scalar reference, on a real card; skips without one.
  * Prints a line for each failure and "N passed N failed" at the end. Needs nothing but kernels/ and the module.
- * --small: sizes for compute-sanitizer. --exhaustive: all 2^32 floats. */
+ * --small: sizes for compute-sanitizer. --exhaustive: all 2^32 floats. --device N. --only WORD: some tests. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "kernels/gpu.h"
+#include "kernels/cpu.h"
+#include "tests/gpu_check.h"
 
-int main(void)
+/* ---- Counting -------------------------------------------------------------------------------------- */
+
+bool gpu_expect(struct gpu_checks *c, bool ok, const char *text, ...)
 {
-    struct gpu *g;
+    enum { PRINTED = 40 };
+    va_list args;
+    if (ok) {
+        c->passed++;
+        return true;
+    }
+    if (c->failed++ < PRINTED) {
+        printf("failed: ");
+        va_start(args, text);
+        vprintf(text, args);
+        va_end(args);
+        printf("\n");
+        fflush(stdout);
+    }
+    return false;
+}
+
+bool gpu_expect_ok(struct gpu_checks *c, enum kernel_status status, const char *what)
+{
+    return gpu_expect(c, status == KERNEL_OK, "%s: %s: %s", what, kernel_status_text(status), c->m->error());
+}
+
+/* ---- Memory ---------------------------------------------------------------------------------------- */
+
+/* A test cannot go on without memory. */
+static void need(struct gpu_checks *c, bool ok)
+{
+    if (!ok) {
+        printf("gpu-test: %s\n%d passed %d failed\n", c->m->error(), c->passed, c->failed + 1);
+        exit(1);
+    }
+}
+
+void *gpu_room(struct gpu_checks *c, size_t bytes)
+{
+    void *p;
+    need(c, c->m->alloc(c->g, bytes, &p) == KERNEL_OK && c->m->fill(c->g, p, 0xaa, bytes) == KERNEL_OK);
+    return p;
+}
+
+void *gpu_put(struct gpu_checks *c, const void *host, size_t bytes)
+{
+    void *p;
+    need(c, c->m->alloc(c->g, bytes, &p) == KERNEL_OK && c->m->upload(c->g, p, host, bytes) == KERNEL_OK);
+    return p;
+}
+
+void gpu_drop(struct gpu_checks *c, void *p)
+{
+    c->m->free(c->g, p);
+}
+
+void *gpu_get(struct gpu_checks *c, const void *p, size_t bytes)
+{
+    void *host = malloc(bytes + 1);
+    need(c, host && c->m->download(c->g, host, p, bytes) == KERNEL_OK);
+    return host;
+}
+
+bool gpu_do(struct gpu_checks *c, const struct gpu_kernel *k, const void *work, const char *what)
+{
+    enum kernel_status status = k ? k->launch(c->g, work) : KERNEL_NO_KERNEL;
+    if (status == KERNEL_OK)
+        status = c->m->wait(c->g, NULL, 0);
+    return gpu_expect_ok(c, status, what);
+}
+
+/* ---- The tests ------------------------------------------------------------------------------------- */
+
+static const struct test {
+    const char *name;
+    void      (*run)(struct gpu_checks *c);
+} tests[] = {
+    {"encode", gpu_test_encode}, {"quantize", gpu_test_quantize},
+};
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int run(struct gpu_checks *c)
+{
+    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
+        int passed = c->passed, failed = c->failed;
+        double from = seconds();
+        if (c->only && !strstr(tests[i].name, c->only))
+            continue;
+        tests[i].run(c);
+        printf("%s: %d passed, %d failed, %.1f s\n", tests[i].name, c->passed - passed, c->failed - failed,
+               seconds() - from);
+    }
+    printf("%d passed %d failed\n", c->passed, c->failed);
+    return c->failed > 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct gpu_checks c = {0};
     char why[320];
+    int index = -1;
+    for (int i = 1; i < argc; i++) {
+        c.small |= strcmp(argv[i], "--small") == 0;
+        c.exhaustive |= strcmp(argv[i], "--exhaustive") == 0;
+        if (strcmp(argv[i], "--device") == 0 && i + 1 < argc)
+            index = atoi(argv[++i]);
+        else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
+            c.only = argv[++i];
+    }
+    cpu_fp_setup();
     gpu_place(getenv("SAFFRON_GPU_MODULE"));
-    if (gpu_open(-1, &g, why, sizeof why) != KERNEL_OK) {
+    if (gpu_open(index, &c.g, why, sizeof why) != KERNEL_OK) {
         printf("gpu-test: skipped: %s\n", why);
         return 0;
     }
-    const struct gpu_module *m = gpu_opened();
-    printf("%s\n", m->device(g)->name);
-    m->close(g);
-    return 0;
+    c.m = gpu_opened();
+    printf("on %s\n", c.m->device(c.g)->name);
+    int status = run(&c);
+    c.m->close(c.g);
+    return status;
 }

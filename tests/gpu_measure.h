@@ -1,0 +1,42 @@
+/* gpu_measure.h: what the benchmarks of the CUDA kernels share: rotating buffers, medians, ceilings, the report.
+ * A series is recorded into one graph of LAUNCHES launches over buffers that together exceed the L2 several times, and
+ * replayed; beside it stands what the memory gave for the same bytes in the same minute.
+ * Include it in tests/gpu_bench*.c only. */
+#ifndef TESTS_GPU_MEASURE_H
+#define TESTS_GPU_MEASURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "kernels/gpu.h"
+
+enum { GPU_LAUNCHES = 24, GPU_ROUNDS = 25 };
+
+struct gpu_bench {
+    const struct gpu_module *m;
+    struct gpu *g;
+    char  *arena;               /* device memory for everything, random bits; see gpu_slots */
+    size_t arena_bytes;
+    const char *only;           /* run the rows whose name contains this; NULL: all */
+    FILE  *json;                /* or NULL */
+    int    rows;                /* written to json so far */
+};
+
+/* What a row is compared with: reading the same bytes, or copying half of them (read + written = the same). */
+enum gpu_ceiling { GPU_CEILING_READ, GPU_CEILING_COPY, GPU_CEILING_NONE };
+
+/* How many buffers of `bytes` the arena has for a rotation, at most GPU_LAUNCHES. Buffer i lies at gpu_slot(b, bytes,
+ * slots, i), 256-byte aligned. */
+int   gpu_slots(const struct gpu_bench *b, size_t bytes);
+char *gpu_slot(const struct gpu_bench *b, size_t bytes, int slots, int i);
+
+/* Times a series and prints one line: median, GB/s over `bytes`, share of the ceiling, its goal if it has one (0: no
+ * goal), one launch alone, and FLOP/s where flop is not 0. Returns the median of one launch in ms; 0 if it failed. */
+double gpu_row(struct gpu_bench *b, const char *name, gpu_series_fn *series, void *ctx, size_t bytes,
+               enum gpu_ceiling ceiling, double goal, double flop);
+
+/* The benchmarks, one a file. */
+void gpu_bench_encode(struct gpu_bench *b);
+
+#endif
