@@ -300,6 +300,56 @@ bool answer_hit(const struct step *s, const json_t *guess, const json_t *outcome
     return json_equal(guess, outcome);
 }
 
+/* Where in "a=b c=d" the group that holds `id` begins; -1 if none does. */
+static int tie_of(const char *ties, const char *id)
+{
+    size_t n = strlen(id);
+    int group = 0;
+    for (const char *p = ties; *p;) {
+        size_t length = strcspn(p, "= ");
+        if (length == n && memcmp(p, id, n) == 0)
+            return group;
+        p += length;
+        if (*p == ' ')
+            group = (int)(p - ties) + 1;
+        p += *p != '\0';
+    }
+    return -1;
+}
+
+/* Two orders that differ only among options that tie. */
+static bool same_order(const json_t *guess, const json_t *outcome, const char *ties)
+{
+    size_t n = json_array_size(outcome);
+    bool same = n == json_array_size(guess);
+    for (size_t i = 0; same && i < n; i++) {
+        const char *mine = json_string_value(json_array_get(guess, i));
+        const char *right = json_string_value(json_array_get(outcome, i));
+        if (!mine || !right)
+            return false;
+        int group = tie_of(ties, right);
+        same = strcmp(mine, right) == 0 || (group >= 0 && tie_of(ties, mine) == group);
+    }
+    return same;
+}
+
+enum verdict answer_judge(const struct step *s, const json_t *guess, const json_t *outcome, const json_t *values)
+{
+    const char *ties = json_string_value(json_object_get(values, "ties"));
+    double low = view_number(values, "low", NAN), high = view_number(values, "high", NAN);
+    if (json_is_string(json_object_get(values, "unscored")))
+        return VERDICT_UNSCORED;
+    bool hit = answer_hit(s, guess, outcome);
+    bool number = (s->answer == ANSWER_NUMBER || s->answer == ANSWER_PLACE) && guess && !json_is_null(guess);
+    if (!hit && number && low <= high) {
+        double value = view_as_number(guess);
+        hit = (value >= low && value <= high) || number_hit(s->rule, value, low) || number_hit(s->rule, value, high);
+    }
+    if (!hit && s->answer == ANSWER_ORDER && ties)
+        hit = same_order(guess, outcome, ties);
+    return hit ? VERDICT_HIT : VERDICT_MISS;
+}
+
 double answer_octaves(const json_t *guess, const json_t *outcome)
 {
     double g = view_as_number(guess), o = view_as_number(outcome);

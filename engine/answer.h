@@ -32,6 +32,15 @@ bool answer_fits(const struct step *, const json_t *answer);
  * hit by itself alone. */
 bool answer_hit(const struct step *, const json_t *guess, const json_t *outcome);
 
+/* What became of a guess. */
+enum verdict { VERDICT_MISS, VERDICT_HIT, VERDICT_UNSCORED };
+
+/* The verdict where the outcome was measured and so has a spread. `values` are the outcome's other numbers and texts,
+ * or NULL: "low" and "high" (a number or a place hits if its rule is met by any value between them), "ties" (options
+ * that no measurement parts may stand in either order: "int8=int4 fp32"), "unscored" (why the machine was too noisy to
+ * judge anybody). */
+enum verdict answer_judge(const struct step *, const json_t *guess, const json_t *outcome, const json_t *values);
+
 /* |log2(guess / outcome)| for two positive numbers, else NaN: octaves off. */
 double answer_octaves(const json_t *guess, const json_t *outcome);
 

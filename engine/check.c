@@ -135,12 +135,13 @@ static void check_references(struct check *c, const struct step *step, const cha
         }
 }
 
-/* Several predictions of one part may build one idea: the part needs a card, each step of it does not. */
+/* Several predictions of one part may build one idea: the part needs a card or a takeaway, each step of it does not. */
 static bool part_has_card(const struct check *c, const struct step *step)
 {
     for (int i = 0; i < document_step_count(c->document); i++) {
         const struct step *other = document_step(c->document, i);
-        if (other->part == step->part && (step->part >= 0 || other == step) && json_object_get(other->json, "card"))
+        bool keeps = json_object_get(other->json, "card") || json_object_get(other->json, "takeaway");
+        if (keeps && other->part == step->part && (step->part >= 0 || other == step))
             return true;
     }
     return false;
@@ -155,7 +156,7 @@ static void check_step_data(struct check *c, const struct step *step)
     if (step->kind != STEP_PREDICT)
         return;
     if (!part_has_card(c, step))
-        find_fault(c, step, NULL, "neither it nor its part has a card");
+        find_fault(c, step, NULL, "neither it nor its part has a card or a takeaway");
     if (cited && !json_object_get(step->json, "source"))
         find_fault(c, step, "answer", "an answer of the author's needs a source");
     if (!cited && !step->live)
@@ -270,6 +271,29 @@ static void compute_given(struct check *c, const struct step *step)
     host_free(h);
 }
 
+/* A deep dive that computes: on the scalar kernels and on the best ones. */
+static void compute_dive(struct check *c, const json_t *dive)
+{
+    const struct step step = { .id = view_text(dive, "id", ""), .json = dive };
+    static const char *const isas[] = { "scalar", NULL };
+    for (int i = 0; i < 2; i++) {
+        json_t *result = compute_once(c, &step, isas[i], NULL, NULL, i ? "" : " on scalar");
+        if (result && json_array_size(json_object_get(result, "blocks")) == 0)
+            find_fault(c, &step, "reveal", "reveals nothing");
+        check_texts(c, &step, json_object_get(result, "blocks"));
+        json_decref(result);
+    }
+}
+
+static void check_dives(struct check *c)
+{
+    size_t i;
+    json_t *dive;
+    json_array_foreach(json_object_get(c->lesson.document, "dives"), i, dive)
+        if (json_is_true(json_object_get(dive, "live")) && !watch_canceled())
+            compute_dive(c, dive);
+}
+
 static void check_steps(struct check *c)
 {
     for (int i = 0; i < document_step_count(c->document); i++) {
@@ -296,8 +320,10 @@ void check_lesson(const struct host_env *env, const char *path, json_t *findings
     }
     c.lesson.document = loader_document(env, path, c.lesson.text, c.lesson.size, findings);
     c.document = c.lesson.document ? document_new(c.lesson.document, error, sizeof error) : NULL;
-    if (c.document)
+    if (c.document) {
         check_steps(&c);
+        check_dives(&c);
+    }
     document_free(c.document);
     json_decref(c.lesson.document);
     free(c.lesson.text);

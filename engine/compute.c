@@ -23,9 +23,11 @@ const json_t *lab_step(const struct lab_lesson *lesson, const char *id)
 {
     size_t i;
     json_t *step;
-    json_array_foreach(json_object_get(lesson->document, "steps"), i, step)
-        if (strcmp(view_text(step, "id", ""), id) == 0)
-            return step;
+    static const char *const lists[] = { "steps", "dives" }; /* ids are unique over both */
+    for (int l = 0; l < 2; l++)
+        json_array_foreach(json_object_get(lesson->document, lists[l]), i, step)
+            if (strcmp(view_text(step, "id", ""), id) == 0)
+                return step;
     return NULL;
 }
 
@@ -55,6 +57,11 @@ static bool knob_takes(const json_t *knob, const json_t *value)
     const json_t *choices = json_object_get(knob, "choices");
     if (choices)
         return is_choice(choices, value);
+    if (json_is_string(value)) { /* the bits of a code */
+        const json_t *code = json_object_get(knob, "value");
+        size_t n = json_string_length(value);
+        return json_is_string(code) && n == json_string_length(code) && strspn(json_string_value(value), "01") == n;
+    }
     if (!json_is_number(value))
         return json_typeof(value) == json_typeof(json_object_get(knob, "value"));
     double x = json_number_value(value);
@@ -130,7 +137,7 @@ static const char *wrong_kind(const json_t *step, const json_t *answer)
 }
 
 /* The guess as reveal() sees it: with whether it hit. */
-static json_t *judged_guess(const struct lab_question *q, const json_t *answer)
+static json_t *judged_guess(const struct lab_question *q, const json_t *answer, const json_t *values)
 {
     char error[256];
     if (!q->guess || json_is_null(q->guess))
@@ -140,7 +147,7 @@ static json_t *judged_guess(const struct lab_question *q, const json_t *answer)
     const struct step *step = d ? document_step(d, document_find(d, q->step)) : NULL;
     json_t *value = json_object_get(guess, "value");
     if (step && step->answer != ANSWER_NONE && value && !json_is_null(value))
-        json_object_set_new(guess, "hit", json_boolean(answer_hit(step, value, answer)));
+        json_object_set_new(guess, "hit", json_boolean(answer_judge(step, value, answer, values) == VERDICT_HIT));
     document_free(d);
     return guess;
 }
@@ -232,7 +239,8 @@ static json_t *run(const struct host_env *env, const struct lab_question *q, con
         json_decref(answer);
         return NULL;
     }
-    json_t *guess = judged_guess(q, answer);
+    json_t *values = host_values(h), *guess = judged_guess(q, answer, values);
+    json_decref(values);
     json_t *blocks = host_reveal(h, q->step, guess, p);
     json_decref(guess);
     if (!blocks) {

@@ -89,7 +89,7 @@ static const struct object step_schema = { "step", (const struct field[]){
     { .name = "card", .type = FIELD_OBJECT, .object = &card },
     { .name = "columns", .type = FIELD_OBJECT, .flags = FIELD_LIST, .object = &column, .most = 8 },
     { .name = "rows", .type = FIELD_OBJECT, .flags = FIELD_LIST, .object = &row, .most = 16 },
-    TEXT("model", "our words, to compare with"),
+    TEXT("model", "our words, to compare with"), TEXT("takeaway", "to remember, without a card"),
     TEXTS("dives", 8, "ids of deep dives"), TEXTS("links", 8, "ids of lessons"),
     { .name = "line", .type = FIELD_INTEGER, .min = 0, .max = 1e9, .help = "where it stands in the file" },
     END }, "a step" };
@@ -98,7 +98,8 @@ static const struct object part_schema = { "part", (const struct field[]){
     NEED_ID, NEED_TEXT("title", "for the header"), { .name = "core", .type = FIELD_BOOL }, END }, "a group of steps" };
 
 static const struct object dive_schema = { "dive", (const struct field[]){
-    NEED_ID, NEED_TEXT("title", "the question it answers"), BLOCKS("body", ""), END }, "a deep dive" };
+    NEED_ID, NEED_TEXT("title", "the question it answers"), BLOCKS("body", ""),
+    { .name = "live", .type = FIELD_BOOL, .help = "the lab adds to it when it is read" }, END }, "a deep dive" };
 
 static const struct object link_schema = { "link", (const struct field[]){
     { .name = "lesson", .type = FIELD_ID, .flags = FIELD_REQUIRED }, NEED_TEXT("title", ""),
@@ -212,8 +213,13 @@ static const char *check_knob(const json_t *knob_json)
         return "a knob's value is not among its choices";
     if (choices || json_is_boolean(value))
         return NULL;
+    if (json_is_string(value)) {
+        size_t n = json_string_length(value);
+        bool code = n >= 2 && n <= 32 && strspn(json_string_value(value), "01") == n;
+        return code ? NULL : "a knob's text is one of its 'choices', or 2 to 32 bits to flip, such as \"0110\"";
+    }
     if (!json_is_number(value))
-        return "a knob's value is a number, true or false, or one of its choices";
+        return "a knob's value is a number, true or false, bits, or one of its choices";
     const char *why = check_ends(knob_json, false);
     double number = json_number_value(value);
     if (!why && !(number >= view_number(knob_json, "from", number) && number <= view_number(knob_json, "to", number)))
@@ -259,6 +265,17 @@ static const char *check_step(const struct step *s)
     return NULL;
 }
 
+/* The id of a dive that a step has too, or NULL: the lab finds both by their id. */
+static const char *shared_id(const struct document *d)
+{
+    size_t i;
+    json_t *dive;
+    json_array_foreach(json_object_get(d->json, "dives"), i, dive)
+        if (document_find(d, json_string_value(json_object_get(dive, "id"))) >= 0)
+            return json_string_value(json_object_get(dive, "id"));
+    return NULL;
+}
+
 struct document *document_new(json_t *json, char *error, size_t size)
 {
     char why[512];
@@ -296,6 +313,11 @@ struct document *document_new(json_t *json, char *error, size_t size)
             document_free(d);
             return NULL;
         }
+    }
+    if (shared_id(d)) {
+        snprintf(error, size, "step '%s': a deep dive has the same id", shared_id(d));
+        document_free(d);
+        return NULL;
     }
     return d;
 }

@@ -8,7 +8,7 @@
 
 /* {"id": "coarse-cup", "title": "A coarse cup", "win": "...", "sha256": hex of the file, "minutes": 12,
  *  "parts": [{"id", "title", "core": bool}...],
- *  "steps": [step...],  "dives": [{"id", "title", "body": [block...]}...],
+ *  "steps": [step...],  "dives": [{"id", "title", "body": [block...], "live"}...],
  *  "links": [{"lesson", "title", "primer": [text...]}...],  "sources": [text...]}
  *
  * A step: {"kind", "id", "rev", "part": index into parts (absent without parts), "title",

@@ -172,5 +172,7 @@ void hostlib_open(lua_State *L)
     hostlib_add(L, hostquant_functions);
     hostlib_add(L, hostmethod_functions);
     hostlib_add(L, hostmodel_functions);
+    hostlib_add(L, hostmatrix_functions);
+    hostlib_add(L, hostsum_functions);
     host_strict(L, "'lab.");
 }

@@ -91,6 +91,7 @@ struct shared {
     char   key[256];        /* what they are: the generator with its options, or the tensor's name */
     float  amax;
     double rms;
+    size_t nonfinite;       /* values that are NaN or infinite */
 };
 
 /* Metatables of handles; hostlib_add_type makes one: [-0, +0], `index` may be NULL. */
@@ -133,7 +134,10 @@ void hostlib_push_method(lua_State *L, const struct lab_function *method);
 
 /* The functions by noun; each ends with a row without a name. */
 extern const struct lab_function hosttensor_functions[], hostquant_functions[], hostmethod_functions[],
-    hostmodel_functions[];
+    hostmodel_functions[], hostmatrix_functions[], hostsum_functions[];
+
+/* Methods of tensors that hostmatrix.c adds to those of hosttensor.c. */
+extern const struct lab_function hostmatrix_methods[];
 
 /* [-0, +0] A field of the table on top. */
 static inline void host_set_string(lua_State *L, const char *name, const char *text)

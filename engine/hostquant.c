@@ -218,12 +218,9 @@ static void set_lanes(lua_State *L, const struct format *f)
     lua_setfield(L, -2, "lanes");
 }
 
-/* lab.cast(x, "e4m3") -> { value, code, bits, lanes, step, title, format }: a row for view.bits. */
-static int lab_cast(lua_State *L)
+/* [-0, +1] { value, code, bits, lanes, step, title, format }: a row for view.bits. */
+static int push_code(lua_State *L, const struct format *f, uint32_t code, float step_at)
 {
-    float x = (float)luaL_checknumber(L, 1);
-    const struct format *f = check_format(L, luaL_checkstring(L, 2));
-    uint32_t code = format_encode(f, x, (struct cast){ 0 });
     char bits[33];
     for (int i = 0; i < f->bits; i++)
         bits[i] = code >> (f->bits - 1 - i) & 1 ? '1' : '0';
@@ -233,11 +230,33 @@ static int lab_cast(lua_State *L)
     host_set_number(L, "code", (double)code);
     host_set_string(L, "bits", bits);
     set_lanes(L, f);
-    host_set_number(L, "step", (double)format_step(f, x));
+    host_set_number(L, "step", (double)format_step(f, step_at));
     host_set_string(L, "title", f->title);
     host_set_string(L, "format", f->name);
     host_note(host_of(L)->used_kernels, f->function);
     return 1;
+}
+
+/* lab.cast(x, "e4m3", overflow = "saturate") -> a row for view.bits. */
+static int lab_cast(lua_State *L)
+{
+    static const char *const policies[] = { "saturate", "native", NULL }; /* ORDER OVERFLOW */
+    float x = (float)luaL_checknumber(L, 1);
+    const struct format *f = check_format(L, luaL_checkstring(L, 2));
+    struct cast how = { .overflow = (enum overflow)luaL_checkoption(L, 3, "saturate", policies) };
+    return push_code(L, f, format_encode(f, x, how), x);
+}
+
+/* lab.decode("01111110", "e4m3") -> what these bits mean in the format: a row for view.bits. */
+static int lab_decode(lua_State *L)
+{
+    const char *bits = luaL_checkstring(L, 1);
+    const struct format *f = check_format(L, luaL_checkstring(L, 2));
+    uint32_t code = 0;
+    luaL_argcheck(L, strlen(bits) == f->bits && strspn(bits, "01") == f->bits, 1, "as many 0 and 1 as the format has");
+    for (const char *p = bits; *p; p++)
+        code = code << 1 | (uint32_t)(*p == '1');
+    return push_code(L, f, code, format_decode(f, code));
 }
 
 /* values(from, to) -> { ... }: the finite values of a format, at most 4096. Upvalue: its name. */
@@ -256,8 +275,20 @@ static int format_values_of(lua_State *L)
     return 1;
 }
 
+/* count(from, to) -> how many finite values a format has there, ends included. Upvalue: its name. */
+static int format_count_of(lua_State *L)
+{
+    const struct format *f = format_find(lua_tostring(L, lua_upvalueindex(1)));
+    size_t n = f->bits > 16 ? 0 : format_values(f, (float)luaL_optnumber(L, 1, (double)-f->largest),
+                                                (float)luaL_optnumber(L, 2, (double)f->largest), NULL, 0);
+    luaL_argcheck(L, f->bits <= 16, 1, "only formats of up to 16 bits are counted");
+    lua_pushinteger(L, (lua_Integer)n);
+    return 1;
+}
+
 /* lab.format "e4m3" -> { name, title, bits, lanes, max, normal, smallest, scale, block, bits_per_weight,
- * values = function(from, to) }: values in units of the scale; bits_per_weight with the scale of a block format. */
+ * values, count = function(from, to) }: values in units of the scale; bits_per_weight with the scale of a block
+ * format. */
 static int lab_format(lua_State *L)
 {
     const struct format *f = check_format(L, luaL_checkstring(L, 1));
@@ -275,6 +306,9 @@ static int lab_format(lua_State *L)
     lua_pushstring(L, f->name);
     lua_pushcclosure(L, format_values_of, 1);
     lua_setfield(L, -2, "values");
+    lua_pushstring(L, f->name);
+    lua_pushcclosure(L, format_count_of, 1);
+    lua_setfield(L, -2, "count");
     return 1;
 }
 
@@ -412,6 +446,7 @@ const struct lab_function hostquant_functions[] = {
     { "quantize", lab_quantize, 60 },
     { "linear", lab_linear, 60 },
     { "cast", lab_cast, 0 },
+    { "decode", lab_decode, 0 },
     { "format", lab_format, 0 },
     { NULL, NULL, 0 },
 };

@@ -58,9 +58,12 @@ void hosttensor_measure(struct shared *s)
     double sum = 0;
     size_t n = s->rows * s->cols;
     s->amax = quant_amax(s->values, n);
+    s->nonfinite = 0;
     for (size_t i = 0; i < n; i++)
         if (isfinite(s->values[i]))
             sum += (double)s->values[i] * (double)s->values[i];
+        else
+            s->nonfinite++;
     s->rms = sqrt(sum / (double)n);
 }
 
@@ -236,13 +239,17 @@ static bool push_method(lua_State *L, const char *name)
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
         if (strcmp(methods[i].name, name) == 0)
             return hostlib_push_method(L, &methods[i]), true;
+    for (const struct lab_function *f = hostmatrix_methods; f->name; f++)
+        if (strcmp(f->name, name) == 0)
+            return hostlib_push_method(L, f), true;
     return false;
 }
 
 static int tensor_index(lua_State *L)
 {
-    static const char *const names[] = { "rows", "cols", "n", "name", "amax", "rms", "at", "columns", "take",
-                                         "transposed" };
+    static const char *const names[] = { "rows", "cols", "n", "name", "amax", "rms", "nonfinite", "at", "columns",
+                                         "take", "transposed", "with", "shuffled", "replaced", "maxima", "count",
+                                         "top" };
     const struct shared *s = hosttensor_check(L, 1);
     const char *name = luaL_checkstring(L, 2);
     if (strcmp(name, "rows") == 0)
@@ -257,6 +264,8 @@ static int tensor_index(lua_State *L)
         lua_pushnumber(L, (lua_Number)s->amax);
     else if (strcmp(name, "rms") == 0)
         lua_pushnumber(L, s->rms);
+    else if (strcmp(name, "nonfinite") == 0)
+        lua_pushinteger(L, (lua_Integer)s->nonfinite);
     else if (strcmp(name, "at") == 0)
         lua_pushcfunction(L, tensor_at);
     else if (!push_method(L, name))

@@ -45,7 +45,8 @@ static const field predict_fields[] = {
     { "correct", "fun(outcome: table): string", "which option the computation says is right" },
     { "because", "string", "the mechanism: an author's claim" },
     { "reveal", "(string|block)[]|fun(outcome: table, guess: guess?): (string|block)[]", "what is shown then" },
-    { "card", "card", "for recall" }, { "dives", "string[]", "ids of deep dives" },
+    { "card", "card", "for recall" }, { "takeaway", "string", "what to remember, where no card asks for it later" },
+    { "dives", "string[]", "ids of deep dives" },
     { "links", "string[]", "ids of lessons" }, { NULL, NULL, NULL } };
 static const field fill_fields[] = {
     { "id", "string", "" }, { "rev", "integer", "" }, { "title", "string", "" },
@@ -67,7 +68,9 @@ static const field explore_fields[] = {
     { "reveal", "fun(outcome: table): (string|block)[]", "" }, { "dives", "string[]", "" }, { "links", "string[]", "" },
     { NULL, NULL, NULL } };
 static const field dive_fields[] = {
-    { "id", "string", "" }, { "title", "string", "the question it answers" }, { NULL, NULL, NULL } };
+    { "id", "string", "" }, { "title", "string", "the question it answers" },
+    { "compute", "fun(lab: lab): table", "what settles it, computed when it is read" },
+    { "reveal", "fun(outcome: table): (string|block)[]", "shown below the text" }, { NULL, NULL, NULL } };
 static const field link_fields[] = {
     { "lesson", "string", "its id" }, { "title", "string", "" }, { NULL, NULL, NULL } };
 
@@ -384,6 +387,18 @@ static json_t *make_step(const json_t *node, int part)
     return step;
 }
 
+/* A deep dive's text is in the document; what it computes is the lab's work when somebody reads it. */
+static json_t *make_dive(const json_t *node)
+{
+    json_t *made = plain_object(node);
+    json_object_set_new(made, "body", blocks(list_part(node)));
+    if (json_object_get(node, "compute") || json_object_get(node, "reveal"))
+        json_object_set_new(made, "live", json_true());
+    json_object_del(made, "compute");
+    json_object_del(made, "reveal");
+    return made;
+}
+
 static json_t *make_simple(const json_t *node, const char *list_name, json_t *list)
 {
     json_t *made = plain_object(node);
@@ -413,7 +428,7 @@ static void add_node(struct load *l, json_t *document, const json_t *node)
     if (strcmp(kind, "part") == 0)
         append(document, "parts", plain_object(node));
     else if (strcmp(kind, "dive") == 0)
-        append(document, "dives", make_simple(node, "body", blocks(list_part(node))));
+        append(document, "dives", make_dive(node));
     else if (strcmp(kind, "link") == 0)
         append(document, "links", make_simple(node, "primer", json_incref((json_t *)(uintptr_t)list_part(node))));
     else

@@ -48,6 +48,7 @@ static unsigned enter(struct session *s, int index, struct outbox *out)
     s->request_id = s->commit_id = 0;
     s->focus = s->losses = s->source = 0;
     s->knob = -1;
+    s->bit = 0;
     s->grabbed = s->commanding = s->unsaved = s->offered = s->stale = false;
     s->hints = state->hints;
     s->shown_at = s->now;
@@ -239,7 +240,17 @@ static unsigned do_undo(struct session *s, struct outbox *out)
     return drop_request(s, out) | session_commit(s, out, "retract", json_pack("{s:s}", "target", s->reset_uuid));
 }
 
-static unsigned do_dive(struct session *s)
+/* A live dive is computed while its text is read, once no guess can depend on it; a request under way comes first. */
+static unsigned ask_for_dive(struct session *s, const json_t *dive, struct outbox *out)
+{
+    bool open = s->phase == PHASE_READ || s->phase == PHASE_REVEALED;
+    if (!json_is_true(json_object_get(dive, "live")) || !open || s->request_id || out->request)
+        return 0;
+    json_array_append_new(s->overlay, json_pack("{s:s, s:s}", "view", "working", "label", "computing"));
+    return session_request_dive(s, view_text(dive, "id", ""), out);
+}
+
+static unsigned do_dive(struct session *s, struct outbox *out)
 {
     const json_t *wanted = json_array_get(json_object_get(session_here(s)->json, "dives"), 0);
     const json_t *dives = json_object_get(document_json(s->document), "dives");
@@ -251,7 +262,7 @@ static unsigned do_dive(struct session *s)
             json_array_insert_new(blocks, 0,
                                   json_pack("{s:s, s:s}", "view", "heading", "text", view_text(dive, "title", "")));
             session_set(&s->overlay, blocks);
-            return FX_DRAW;
+            return FX_DRAW | ask_for_dive(s, dive, out);
         }
     snprintf(s->message, sizeof s->message, "no deep dive for this step");
     return FX_DRAW | FX_BELL;
@@ -268,7 +279,7 @@ static unsigned do_command(struct session *s, enum command command, const char *
     case COMMAND_RECOMPUTE: return do_recompute(s, out);
     case COMMAND_RESET:     return do_reset(s, out);
     case COMMAND_UNDO:      return do_undo(s, out);
-    case COMMAND_DIVE:      return do_dive(s);
+    case COMMAND_DIVE:      return do_dive(s, out);
     case COMMAND_BACK:
         if (s->at == 0 || s->phase == PHASE_SAVING)
             return FX_BELL;
@@ -365,6 +376,8 @@ static unsigned key_event(struct session *s, uint32_t key, struct outbox *out)
         s->knob = s->knob < 0 ? 0 : s->knob;
         return session_turn(s, out, key == KEY_CODE_RIGHT ? 1 : -1);
     }
+    if (session_flips(s) && key == ' ')
+        return session_flip(s, out);
     if (session_knobs_open(s) && key == KEY_CODE_BACKTAB) {
         int n = (int)json_array_size(session_knobs(s));
         s->knob = s->knob <= 0 ? n - 1 : s->knob - 1;

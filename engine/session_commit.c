@@ -97,7 +97,8 @@ static json_t *result_payload(const struct session *s, const json_t *outcome)
     const json_t *answer = json_object_get(outcome, "answer");
     json_t *guess = json_object_get(stored, "value"), *confidence = json_object_get(stored, "confidence");
     json_t *payload = json_object(), *kept = json_deep_copy(outcome), *card = json_object_get(step->json, "card");
-    bool scored = guess && !json_is_null(guess), hit = answer_hit(step, guess, answer);
+    enum verdict verdict = answer_judge(step, guess, answer, json_object_get(outcome, "values"));
+    bool scored = guess && !json_is_null(guess) && verdict != VERDICT_UNSCORED, hit = verdict == VERDICT_HIT;
     double octaves = answer_octaves(guess, answer);
     if (json_dumpb(kept, NULL, 0, JSON_COMPACT) > LARGEST_STORED_RESULT)
         json_object_set_new(kept, "blocks", json_array());

@@ -52,6 +52,26 @@ bool session_knobs_open(const struct session *s)
     return s->phase == PHASE_REVEALED && json_array_size(session_knobs(s)) > 0;
 }
 
+/* A code whose bits are flipped one by one: a text without choices. */
+static bool is_code(const json_t *knob)
+{
+    return json_is_string(json_object_get(knob, "value")) && !json_object_get(knob, "choices");
+}
+
+/* Moves the place in a code. */
+static unsigned move_bit(struct session *s, const json_t *code, int direction)
+{
+    int n = (int)json_string_length(code), to = s->bit + direction;
+    bool there = to >= 0 && to < n;
+    s->bit = there ? to : s->bit;
+    return there ? FX_DRAW : FX_BELL;
+}
+
+bool session_flips(const struct session *s)
+{
+    return session_knobs_open(s) && is_code(json_array_get(session_knobs(s), s->knob < 0 ? 0 : (size_t)s->knob));
+}
+
 /* The value after one turn: the next choice, a linear step, or a tenth of a decade rounded to two digits. */
 static json_t *turned(const json_t *knob, const json_t *value, int direction)
 {
@@ -92,6 +112,8 @@ unsigned session_turn(struct session *s, struct outbox *out, int direction)
     const json_t *knob = json_array_get(session_knobs(s), (size_t)s->knob);
     const char *id = view_text(knob, "id", "");
     const json_t *old = json_object_get(s->trial.knobs, id);
+    if (is_code(knob))
+        return move_bit(s, old, direction);
     json_t *value = turned(knob, old, direction);
     if (!same_value(value, old))
         return turn_to(s, out, id, value);
@@ -105,6 +127,23 @@ static json_t *switch_value(const char *text)
     if (strcmp(text, "true") == 0 || strcmp(text, "on") == 0)
         return json_true();
     return strcmp(text, "false") == 0 || strcmp(text, "off") == 0 ? json_false() : NULL;
+}
+
+unsigned session_flip(struct session *s, struct outbox *out)
+{
+    s->knob = s->knob < 0 ? 0 : s->knob;
+    const char *id = view_text(json_array_get(session_knobs(s), (size_t)s->knob), "id", "");
+    char code[64];
+    snprintf(code, sizeof code, "%s", view_text(s->trial.knobs, id, ""));
+    code[s->bit] = code[s->bit] == '0' ? '1' : '0';
+    return turn_to(s, out, id, json_string(code));
+}
+
+/* As many bits as the code has. */
+static bool fits_code(const json_t *knob, const char *text)
+{
+    size_t n = json_string_length(json_object_get(knob, "value"));
+    return is_code(knob) && strlen(text) == n && strspn(text, "01") == n;
 }
 
 /* "times=60": sets a knob by name. */
@@ -132,7 +171,11 @@ unsigned session_set_knob(struct session *s, struct outbox *out, const char *tex
         if (strcmp(json_string_value(json_array_get(choices, i)), equals + 1) == 0)
             value = json_incref(json_array_get(choices, i));
     double number = strtod(equals + 1, &end);
-    if (json_is_boolean(json_object_get(knob, "value")))
+    if (fits_code(knob, equals + 1))
+        value = json_string(equals + 1);
+    else if (is_code(knob))
+        value = NULL;
+    else if (json_is_boolean(json_object_get(knob, "value")))
         value = switch_value(equals + 1);
     else if (!choices && end != equals + 1 && *end == '\0' && number >= view_number(knob, "from", -HUGE_VAL)
         && number <= view_number(knob, "to", HUGE_VAL))

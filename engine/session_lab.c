@@ -49,6 +49,33 @@ unsigned session_request_outcome(struct session *s, struct outbox *out)
     return FX_LAB | FX_DRAW;
 }
 
+unsigned session_request_dive(struct session *s, const char *dive, struct outbox *out)
+{
+    char seed[17];
+    session_seed(s, session_state_here(s)->attempt, seed);
+    s->request_id = s->next_id++;
+    s->expects = "dive";
+    s->stale = false;
+    out->request = json_pack("{s:s, s:I, s:s, s:s, s:s, s:{}, s:n}", "type", "compute", "id",
+                             (json_int_t)s->request_id, "lesson", document_sha256(s->document), "step", dive, "seed",
+                             seed, "knobs", "guess");
+    return FX_LAB | FX_DRAW;
+}
+
+/* The dive's outcome goes below its text, if that is still open; then whatever waited is asked for. */
+static unsigned dive_result(struct session *s, const json_t *message, struct outbox *out)
+{
+    s->request_id = 0;
+    size_t last = json_array_size(s->overlay);
+    if (last > 0 && view_kind_of(json_array_get(s->overlay, last - 1)) == VIEW_WORKING) {
+        json_t *blocks = json_deep_copy(s->overlay);
+        json_array_remove(blocks, last - 1);
+        json_array_extend(blocks, json_object_get(message, "blocks"));
+        session_set(&s->overlay, blocks);
+    }
+    return FX_DRAW | (s->stale ? session_request_outcome(s, out) : 0);
+}
+
 static unsigned request_given(struct session *s, struct outbox *out)
 {
     char seed[17];
@@ -124,6 +151,8 @@ unsigned session_from_lab(struct session *s, const struct event *e, struct outbo
         snprintf(s->label, sizeof s->label, "%s", view_text(e->message, "label", "computing"));
         return FX_DRAW;
     }
+    if (strcmp(s->expects, "dive") == 0 && (strcmp(type, "problem") == 0 || strcmp(type, "result") == 0))
+        return dive_result(s, e->message, out);
     if (strcmp(type, "problem") == 0)
         return session_failed(s, view_text(e->message, "text", "the lab could not compute this step"));
     if (strcmp(type, s->expects) != 0)
@@ -147,6 +176,8 @@ unsigned session_lab_lost(struct session *s, const struct event *e, struct outbo
     if (!s->request_id)
         return 0;
     s->request_id = 0;
+    if (strcmp(s->expects, "dive") == 0)
+        return dive_result(s, NULL, out);
     s->losses++;
     const char *why = e->text ? e->text : "the lab ended";
     if (strcmp(s->expects, "source") == 0)

@@ -81,8 +81,9 @@ struct session {
     struct trial shown_trial;           /* what `shown` was computed with */
     struct trial trial;                 /* as turned now */
     int         knob;                   /* with the focus, -1: none */
+    int         bit;                    /* of a knob that is a code, the place with the focus */
     long        request_id;             /* lab request waited for, 0: none */
-    const char *expects;                /* the type of its reply: "result", "given" or "source" */
+    const char *expects;                /* what its reply is: "result", "given", "source", "dive" */
     struct trial asked;                 /* what the running request was sent with */
     bool        stale;                  /* knobs moved while it ran: send another when it ends */
     double      fraction;               /* of the running request */
@@ -159,6 +160,9 @@ unsigned session_not_stored(struct session *, const struct event *);
 
 /* A step's seed at an attempt: 16 hex digits. */
 void session_seed(const struct session *, int attempt, char hex[17]);
+/* Asks for what a live deep dive computes. */
+unsigned session_request_dive(struct session *, const char *dive, struct outbox *);
+
 /* Asks for the outcome at the knobs and seed of now. */
 unsigned session_request_outcome(struct session *, struct outbox *);
 /* What a step asks by itself: its live facts before the guess, or an explore step's outcome. */
@@ -180,6 +184,8 @@ void          session_first_trial(const struct session *, struct trial *);
 bool          session_explored(const struct session *);
 bool          session_knobs_open(const struct session *);
 unsigned      session_turn(struct session *, struct outbox *, int direction);
+bool          session_flips(const struct session *);      /* the focused knob is a code: its bits can be flipped */
+unsigned      session_flip(struct session *, struct outbox *);
 unsigned      session_set_knob(struct session *, struct outbox *, const char *text);
 
 #endif

@@ -179,7 +179,13 @@ static void add_comparison(const struct session *s, json_t *body)
     case ANSWER_ORDER:  add_order(s, body, guess, answer); break;
     default: return;
     }
+    const json_t *values = json_object_get(s->shown, "values");
+    enum verdict verdict = answer_judge(step, guess, answer, values);
     answer_difference(step, guess, answer, words, sizeof words);
+    if (verdict == VERDICT_UNSCORED)
+        snprintf(words, sizeof words, "Not scored: %.400s", view_text(values, "unscored", ""));
+    else if (verdict == VERDICT_HIT && !answer_hit(step, guess, answer))
+        snprintf(words, sizeof words, "Right: within what this machine's timings part.");
     if (session_explored(s))
         add(body, prose("At these knobs and this seed; your guess was for the first ones."));
     else if (*words)
@@ -200,9 +206,10 @@ static void add_hints(const struct session *s, json_t *body)
 
 static void add_takeaway(const struct session *s, json_t *body)
 {
-    const json_t *card = json_object_get(session_here(s)->json, "card");
-    if (card)
-        add(body, note("To remember", view_text(card, "back", "")));
+    const json_t *json = session_here(s)->json, *card = json_object_get(json, "card");
+    const char *text = card ? view_text(card, "back", "") : view_text(json, "takeaway", NULL);
+    if (text)
+        add(body, note("To remember", text));
 }
 
 static void add_question(const struct session *s, json_t *body)
@@ -418,6 +425,8 @@ static void dock_knobs(const struct session *s, json_t *dock)
         const char *id = view_text(knob, "id", "");
         json_t *shown = json_pack("{s:s, s:s, s:O, s:b}", "name", id, "label", view_text(knob, "label", id), "value",
                                   json_object_get(s->trial.knobs, id), "focused", (int)i == s->knob);
+        if (json_is_string(json_object_get(knob, "value")) && !json_object_get(knob, "choices"))
+            json_object_set_new(shown, "bit", json_integer(s->bit));
         static const char *const kept[] = { "choices", "from", "to", "scale", "unit" };
         for (size_t k = 0; k < sizeof kept / sizeof kept[0]; k++)
             if (json_object_get(knob, kept[k]))
@@ -587,7 +596,9 @@ static json_t *keys(const struct session *s)
         break;
     case PHASE_REVEALED:
         if (json_array_size(json_object_get(session_here(s)->json, "knobs"))) {
-            plain_key(list, "←→", "turn");
+            plain_key(list, "←→", session_flips(s) ? "move" : "turn");
+            if (session_flips(s))
+                plain_key(list, "Space", "flip a bit");
             key(list, COMMAND_KNOB, "next knob");
         }
         key(list, COMMAND_NEXT, "next");

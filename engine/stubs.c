@@ -170,7 +170,8 @@ static void print_host(FILE *out)
           "---@field lanes integer[]\n---@field max number\n---@field normal number\n---@field smallest number\n"
           "---@field scale string the one it has unless told otherwise\n"
           "---@field block integer values that share a scale it brings, else 0\n---@field bits_per_weight number\n"
-          "---@field values fun(from?: number, to?: number): number[]\n\n"
+          "---@field values fun(from?: number, to?: number): number[]\n"
+          "---@field count fun(from?: number, to?: number): integer\n\n"
           "---@class tensor\nlocal tensor = {}\n\n---@class quantized\nlocal quantized = {}\n\n", out);
     for (size_t i = 0; (doc = host_doc(i)); i++) {
         if (*doc->help)

@@ -84,7 +84,9 @@ static const struct object column_mark = { "column mark", (const struct field[])
 static const struct object knob = { "knob", (const struct field[]){
     NEED_TEXT("name", ""), TEXT("label", ""), { .name = "value", .type = FIELD_VALUE, .flags = FIELD_REQUIRED },
     TEXTS("choices", 16, "the values of a choice knob"), NUM("from", ""), NUM("to", ""), SCALE,
-    TEXT("unit", ""), BOOL("focused", ""), END }, "a knob" };
+    TEXT("unit", ""), BOOL("focused", ""),
+    { .name = "bit", .type = FIELD_INTEGER, .min = 0, .max = 63, .help = "of a code: the place with the focus" },
+    END }, "a knob" };
 
 static const struct object option = { "option", (const struct field[]){
     NEED_TEXT("id", ""), NEED_TEXT("text", ""), TEXT("right", "a remark at the right edge"),

@@ -39,8 +39,10 @@ static const char lesson_text[] =
     "\"rows\":[{\"label\":\"x\",\"cells\":[\"4\"]},{\"label\":\"y\",\"cells\":[\"8\"]}]," CARD "},"
     "{\"kind\":\"recall\",\"id\":\"recall\"," CARD "},"
     "{\"kind\":\"explain\",\"id\":\"explain\"," ASK ",\"model\":\"our words\"},"
-    "{\"kind\":\"explore\",\"id\":\"explore\"," ASK ",\"live\":true,\"knobs\":[{\"id\":\"k\",\"value\":1,\"from\":0,"
-    "\"to\":9}]}]}";
+    "{\"kind\":\"explore\",\"id\":\"explore\"," ASK ",\"live\":true,\"dives\":[\"deep\"],"
+    "\"knobs\":[{\"id\":\"k\",\"value\":1,\"from\":0,\"to\":9},{\"id\":\"byte\",\"value\":\"0110\"}]}],"
+    "\"dives\":[{\"id\":\"deep\",\"title\":\"Deep?\",\"live\":true,"
+    "\"body\":[{\"view\":\"prose\",\"text\":\"Text.\"}]}]}";
 
 static struct document *fake_document(void)
 {

@@ -305,6 +305,60 @@ static void check_words(const struct step *step, json_t *guess, json_t *outcome,
     json_decref(outcome);
 }
 
+/* A measured outcome: the band of its spread, options that tie, a machine too noisy to judge anybody. */
+static void test_measured_outcomes(void **state)
+{
+    static const struct {
+        double guess, outcome;
+        const char *values;
+        enum verdict verdict;
+    } cases[] = {
+        { 4, 8, "{\"low\":7,\"high\":9}", VERDICT_HIT },      { 3.4, 8, "{\"low\":7,\"high\":9}", VERDICT_MISS },
+        { 18, 8, "{\"low\":7,\"high\":9}", VERDICT_HIT },     { 18.1, 8, "{\"low\":7,\"high\":9}", VERDICT_MISS },
+        { 100, 8, "{\"low\":1,\"high\":1000}", VERDICT_HIT }, { 100, 8, "{\"low\":1}", VERDICT_MISS },
+        { 8, 8, "{\"unscored\":\"noise\"}", VERDICT_UNSCORED }, { 8, 8, "{}", VERDICT_HIT },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_t *rule = json_pack("{s:s}", "within", "2 x"), *values = json_loads(cases[i].values, 0, NULL);
+        struct step step = step_of(ANSWER_NUMBER, rule);
+        json_t *guess = json_real(cases[i].guess), *outcome = json_real(cases[i].outcome);
+        if (answer_judge(&step, guess, outcome, values) != cases[i].verdict)
+            fail_msg("%g for %g with %s", cases[i].guess, cases[i].outcome, cases[i].values);
+        json_decref(guess);
+        json_decref(outcome);
+        json_decref(values);
+        json_decref(rule);
+    }
+}
+
+static void check_order(const char *guess, const char *ties, enum verdict verdict)
+{
+    json_t *rule = options(), *outcome = json_pack("[s, s, s]", "a", "b", "c"), *order = json_array();
+    json_t *values = ties ? json_pack("{s:s}", "ties", ties) : NULL;
+    struct step step = step_of(ANSWER_ORDER, rule);
+    for (const char *p = guess; *p; p++)
+        json_array_append_new(order, json_stringn(p, 1));
+    assert_int_equal(answer_judge(&step, order, outcome, values), verdict);
+    json_decref(order);
+    json_decref(values);
+    json_decref(outcome);
+    json_decref(rule);
+}
+
+static void test_ties(void **state)
+{
+    (void)state;
+    check_order("abc", NULL, VERDICT_HIT);
+    check_order("bac", NULL, VERDICT_MISS);
+    check_order("bac", "a=b", VERDICT_HIT);
+    check_order("acb", "a=b", VERDICT_MISS);
+    check_order("acb", "a b=c", VERDICT_HIT);
+    check_order("bac", "a b=c", VERDICT_MISS);
+    check_order("cba", "a=b=c", VERDICT_HIT);
+    check_order("bac", "ab=c", VERDICT_MISS); /* 'ab' is another option */
+}
+
 static void test_choices_and_orders(void **state)
 {
     json_t *rule = options();
@@ -441,6 +495,7 @@ int main(void)
         cmocka_unit_test(test_number_rules),
         cmocka_unit_test(test_rules_known),
         cmocka_unit_test(test_rule_texts),
+        cmocka_unit_test(test_measured_outcomes), cmocka_unit_test(test_ties),
         cmocka_unit_test(test_choices_and_orders),
         cmocka_unit_test(test_fits),
         cmocka_unit_test(test_difference_of_numbers),

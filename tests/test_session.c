@@ -255,6 +255,60 @@ static void a_typed_place_lies_on_the_axis(void **unused)
     rig_close(&r);
 }
 
+static void bits_of_a_code_are_flipped(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "explore");
+    rig_settle(&r);
+    rig_key(&r, KEY_CODE_TAB);
+    rig_key(&r, KEY_CODE_TAB);
+    rig_key(&r, KEY_CODE_RIGHT);
+    assert_null(r.request); /* the place moves, the code stays */
+    rig_key(&r, ' ');
+    assert_string_equal(view_text(json_object_get(r.request, "knobs"), "byte", ""), "0010");
+    rig_settle(&r);
+    for (int i = 0; i < 9; i++)
+        rig_key(&r, KEY_CODE_RIGHT);
+    rig_key(&r, ' ');
+    assert_string_equal(view_text(json_object_get(r.request, "knobs"), "byte", ""), "0011");
+    rig_settle(&r);
+    rig_feed(&r, (struct event){ .kind = EVENT_COMMAND, .command = COMMAND_KNOB, .text = "byte=1001" });
+    assert_string_equal(view_text(json_object_get(r.request, "knobs"), "byte", ""), "1001");
+    rig_settle(&r);
+    rig_feed(&r, (struct event){ .kind = EVENT_COMMAND, .command = COMMAND_KNOB, .text = "byte=101" });
+    assert_true(rig_shows(&r, "cannot be '101'"));
+    rig_close(&r);
+}
+
+static void a_live_dive_is_computed_below_its_text(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "explore");
+    rig_settle(&r);
+    rig_key(&r, 'd');
+    assert_string_equal(view_text(r.request, "step", ""), "deep");
+    json_int_t id = json_integer_value(json_object_get(r.request, "id"));
+    assert_true(rig_shows(&r, "Text."));
+    rig_message(&r, json_pack("{s:s, s:I, s:n, s:[{s:s, s:s}]}", "type", "result", "id", id, "answer", "blocks", "view",
+                              "prose", "text", "settled"));
+    assert_true(rig_shows(&r, "settled"));
+    rig_key(&r, KEY_CODE_ESCAPE);
+    assert_false(rig_shows(&r, "settled"));
+    rig_key(&r, 'd'); /* closed before its outcome comes: nothing opens again, and the knobs still turn */
+    rig_key(&r, KEY_CODE_ESCAPE);
+    rig_key(&r, KEY_CODE_RIGHT);
+    id = json_integer_value(json_object_get(r.request, "id"));
+    rig_message(&r, json_pack("{s:s, s:I, s:s}", "type", "problem", "id", id, "text", "no"));
+    assert_false(rig_shows(&r, "Text."));
+    assert_string_equal(view_text(r.request, "step", ""), "explore");
+    rig_settle(&r);
+    rig_close(&r);
+}
+
 static void no_idea_is_stored_unscored(void **unused)
 {
     struct rig r;
@@ -555,6 +609,8 @@ int main(void)
         cmocka_unit_test(a_problem_can_be_tried_again),
         cmocka_unit_test(a_step_that_ends_two_labs_is_skipped),
         cmocka_unit_test(knobs_run_one_request_and_the_newest_waits),
+        cmocka_unit_test(bits_of_a_code_are_flipped),
+        cmocka_unit_test(a_live_dive_is_computed_below_its_text),
         cmocka_unit_test(canceled_knobs_turn_back),
         cmocka_unit_test(knobs_turned_back_are_the_first_ones),
         cmocka_unit_test(a_lab_lost_over_a_source_computes_nothing),

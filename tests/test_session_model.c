@@ -82,7 +82,8 @@ static void check_request(struct rig *r)
     if (!(r->effects & FX_LAB) || !r->request || strcmp(view_text(r->request, "type", ""), "compute") != 0)
         return;
     const char *step = view_text(r->request, "step", "");
-    if (document_step(r->document, document_find(r->document, step))->kind != STEP_PREDICT)
+    int index = document_find(r->document, step);
+    if (index < 0 || document_step(r->document, index)->kind != STEP_PREDICT) /* a dive is asked for by its id */
         return;
     if (!rig_has(r, step, "guess") && !rig_shows(r, "not saved"))
         fail_msg("an outcome of '%s' was asked for before its guess was stored", step);

@@ -19,7 +19,7 @@ say $? "every function of lab has a stub" "$(diff "$tmp/has" "$tmp/says" | grep 
 # The fields of handles, likewise.
 {
     sed -n '/^static int tensor_index/,/^}/s/.*strcmp(name, "\([a-z_]*\)").*/tensor \1/p' engine/hosttensor.c
-    sed -n 's/^    { "\([a-z]*\)", tensor_[a-z]*, .*/tensor \1/p' engine/hosttensor.c
+    sed -n 's/^    { "\([a-z]*\)", tensor_[a-z]*, .*/tensor \1/p' engine/host*.c
 } >"$tmp/has"
 sed -n '/quant_fields\[\] = {/,/^};/p' engine/hostquant.c | tr '{' '\n' |
     sed -n 's/^ *"\([a-z_]*\)".*/quantized \1/p' >>"$tmp/has"

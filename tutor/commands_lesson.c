@@ -7,6 +7,7 @@
 #include "engine/machine.h"
 #include "engine/session.h"
 #include "engine/view.h"
+#include "tutor/actors.h"
 #include "tutor/catalog.h"
 #include "tutor/commands.h"
 #include "tutor/learner.h"
@@ -191,6 +192,27 @@ int command_read(const struct options *options)
 
 /* --- deep dives by words ------------------------------------------------------------------------------------------ */
 
+/* What a live dive computes, below its text; without a lab the text stands alone. */
+static void print_live(const struct options *options, const struct catalog *catalog, const struct search_hit *hit)
+{
+    char error[512];
+    struct plain_print print = { .mask = options->mask };
+    const struct document *document = catalog_document(catalog, hit->lesson);
+    struct actors *actors = json_is_true(json_object_get(hit->dive, "live"))
+                          ? actors_open(options, catalog, error, sizeof error) : NULL;
+    if (!actors)
+        return;
+    json_t *request = json_pack("{s:s, s:s, s:O, s:s, s:{}, s:n}", "type", "compute", "lesson",
+                                document_sha256(document), "step", json_object_get(hit->dive, "id"), "seed",
+                                "0000000000000001", "knobs", "guess");
+    json_t *result = actors_request(actors, request, catalog_path(catalog, hit->lesson), error, sizeof error);
+    if (result && json_object_get(result, "blocks"))
+        plain_print_blocks(&print, json_object_get(result, "blocks"), false);
+    json_decref(result);
+    json_decref(request);
+    actors_close(actors);
+}
+
 int command_ask(const struct options *options)
 {
     char problem[512], words[512] = "";
@@ -205,6 +227,8 @@ int command_ask(const struct options *options)
     if (count) {
         puts(view_text(hits[0].dive, "title", ""));
         plain_print_blocks(&print, json_object_get(hits[0].dive, "body"), false);
+        fflush(stdout);
+        print_live(options, catalog, &hits[0]);
     }
     for (int i = 1; i < count && i < HITS_SHOWN; i++)
         printf("%s%s (%s)\n", i == 1 ? "\nAlso: " : "Also: ", view_text(hits[i].dive, "title", ""),

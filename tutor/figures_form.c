@@ -163,7 +163,15 @@ static int draw_knob(struct pen *pen, int x, int y, const json_t *knob)
     x += pen_text(pen, x, y, "[ ", STYLE_RULE);
     if (focused)
         pen_cursor(pen, x, y);
-    x += pen_text(pen, x, y, value, focused ? STYLE_FOCUS : STYLE_STRONG);
+    const json_t *bit = json_object_get(knob, "bit");
+    if (focused && bit) { /* the place in a code that Space flips */
+        size_t at = (size_t)json_integer_value(bit) < strlen(value) ? (size_t)json_integer_value(bit) : 0;
+        pen_cursor(pen, x + (int)at, y);
+        pen_text(pen, x, y, value, STYLE_STRONG);
+        pen_bytes(pen, x + (int)at, y, value + at, 1, STYLE_FOCUS);
+        x += text_width(value);
+    } else
+        x += pen_text(pen, x, y, value, focused ? STYLE_FOCUS : STYLE_STRONG);
     x += pen_text(pen, x, y, " ]", STYLE_RULE);
     if (json_object_get(knob, "from") && json_object_get(knob, "to"))
         x += 1 + (focused ? knob_slider(pen, x + 1, y, knob) : knob_range(pen, x + 1, y, knob));

@@ -60,6 +60,7 @@ function read(fields) end
 ---@field because? string the mechanism: an author's claim
 ---@field reveal? (string|block)[]|fun(outcome: table, guess: guess?): (string|block)[] what is shown then
 ---@field card? card for recall
+---@field takeaway? string what to remember, where no card asks for it later
 ---@field dives? string[] ids of deep dives
 ---@field links? string[] ids of lessons
 ---@field [integer] any
@@ -136,6 +137,8 @@ function explore(fields) end
 ---@class dive_fields
 ---@field id? string
 ---@field title? string the question it answers
+---@field compute? fun(lab: lab): table what settles it, computed when it is read
+---@field reveal? fun(outcome: table): (string|block)[] shown below the text
 ---@field [integer] any
 
 --- a deep dive
@@ -488,6 +491,7 @@ local lab = {}
 ---@field block integer values that share a scale it brings, else 0
 ---@field bits_per_weight number
 ---@field values fun(from?: number, to?: number): number[]
+---@field count fun(from?: number, to?: number): integer
 
 ---@class tensor
 local tensor = {}
@@ -516,11 +520,18 @@ function lab.values(list) end
 ---@return quantized
 function lab.quantize(x, options) end
 
---- One number in one format, without a scale: a row for view.bits.
+--- One number in one format, without a scale: a row for view.bits. overflow: saturate, native.
 ---@param x number
 ---@param format string
+---@param overflow? string
 ---@return cast
-function lab.cast(x, format) end
+function lab.cast(x, format, overflow) end
+
+--- What these bits mean in a format: a row for view.bits.
+---@param bits string
+---@param format string
+---@return cast
+function lab.decode(bits, format) end
 
 --- The facts of a number format.
 ---@param name string
@@ -576,6 +587,33 @@ function lab.weights(options) end
 ---@return { sequences: integer, weights_bytes: number, kv_bytes: number, state_bytes: number, free_bytes: number }
 function lab.fit(options) end
 
+--- Seeded values, evenly spread.
+---@param options { n?: integer, rows?: integer, cols?: integer, from?: number, to?: number, stream?: integer }
+---@return tensor
+function lab.uniform(options) end
+
+--- Seeded values of unit variance, with longer tails than normal ones.
+---@param options { n?: integer, rows?: integer, cols?: integer, stream?: integer }
+---@return tensor
+function lab.laplace(options) end
+
+--- x [tokens, in] times w [out, in] transposed.
+---@param x tensor
+---@param w tensor
+---@return tensor
+function lab.product(x, w) end
+
+--- How far `other` is from `exact`.
+---@param exact tensor
+---@param other tensor
+---@return { sqnr_db: number, noise: number, signal: number, relative: number }
+function lab.compare(exact, other) end
+
+--- A counter that starts at 0 and is rounded to the format after each addition; x, y: its course.
+---@param options { format?: string, add?: number, times?: integer, rounding?: string }
+---@return { value: number, x: number[], y: number[] }
+function lab.counter(options) end
+
 --- For a computation in several calls.
 ---@param fraction number
 ---@param label? string
@@ -622,6 +660,40 @@ function tensor:take(rows, cols) end
 --- Rows and columns exchanged.
 ---@return tensor
 function tensor:transposed() end
+
+--- values that are NaN or infinite
+---@type integer
+tensor.nonfinite = nil
+
+--- A copy with a rectangle, from 1 { from, to }, multiplied or set; count: so many values anywhere.
+---@param options { rows?: integer|integer[], cols?: integer|integer[], times?: number, value?: number, count?: integer }
+---@return tensor
+function tensor:with(options) end
+
+--- The same values in another order.
+---@return tensor
+function tensor:shuffled() end
+
+--- A copy with these columns, from 1, of another tensor, or 0.
+---@param other tensor|number
+---@param columns integer[]
+---@return tensor
+function tensor:replaced(other, columns) end
+
+--- The largest |x| of each "row" or "column", as one row.
+---@param part string
+---@return tensor
+function tensor:maxima(part) end
+
+--- How many values exceed it in size.
+---@param limit number
+---@return integer
+function tensor:count(limit) end
+
+--- The n largest values by size, at most 256.
+---@param n integer
+---@return { row: integer, col: integer, value: number }[]
+function tensor:top(n) end
 
 ---@type number
 quantized.mse = nil
