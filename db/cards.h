@@ -16,7 +16,8 @@
  *             8 to 30 days; each counts once),
  *    "cards": [{"id", "lesson", "course", "step", "rev", "front", "back", "again", "card" (as the lesson has it),
  *               "state" (schedule_names), "due": TIME (RFC 3339), "due_day", "is_due",
- *               "interval_days" (of a review card, else 0), "stability", "difficulty" (null before the first rating), "recall" (the chance now, or null),
+ *               "interval_days" (of a review card, else 0), "stability", "difficulty" (null before the first rating),
+ *               "recall" (the chance now, or null),
  *               "reviews", "lapses", "returns" (of a surprise), "elapsed_days" (since the last review, null before the
  *               first), "surprise", "predicted" (the reveal followed a guess), "last_review" (uuid or null)}]} */
 

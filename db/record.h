@@ -23,9 +23,9 @@ enum {
  *   result      {hit, card{front, back, again}}  the outcome of the last prediction on this step; hit: true, false, or
  *                                                null for unscored. Without a prediction it only makes the card.
  *                                                octaves: how far off a magnitude was; ts_utc, local_day as below.
- *   review      {grade, ts_utc, local_day, card} a recall answer, grade: "again" or "good"; ts_utc and local_day: when, by
- *                                                the learner's clock (cards_complete). On a recall step, which has no
- *                                                result, card brings the text.
+ *   review      {grade, ts_utc, local_day, card} a recall answer, grade: "again" or "good"; ts_utc and local_day: when,
+ *                                                by the learner's clock (cards_complete). On a recall step, which has
+ *                                                no result, card brings the text.
  *   answer      {card}                           a fill or explain step was completed
  *   hint        {}                               one more hint was opened
  *   skip        {}                               the step was skipped

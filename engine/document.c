@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/answer.h"
+#include "engine/shortanswer.h"
 #include "engine/view.h"
 
 /* ORDER STEP_KIND */
@@ -57,7 +58,11 @@ static const struct object knob = { "knob", (const struct field[]){
 
 static const struct object card = { "card", (const struct field[]){
     NEED_TEXT("front", "the question"), NEED_TEXT("back", "the answer"),
-    TEXT("again", "the question in other words"), END }, "a recall card" };
+    TEXT("again", "the question in other words"),
+    { .name = "answer", .type = FIELD_ANY, .help = "typed and judged: a number, or texts of which one is meant" },
+    TEXT("unit", "of a number"), TEXT("within", "of a number: exact, 5 %, 3 points; default 2 %"),
+    { .name = "live", .type = FIELD_BOOL, .help = "always asks for the number, computed with another seed" },
+    END }, "a recall card" };
 
 static const struct object column = { "column", (const struct field[]){
     NEED_TEXT("title", ""), { .name = "choices", .type = FIELD_STRING, .flags = FIELD_LIST | FIELD_REQUIRED, .most = 9,
@@ -236,6 +241,17 @@ static const char *check_knobs(const json_t *knobs)
 }
 
 /* What the schema cannot say; NULL when all is well. */
+/* The parts of a card that only recall reads. */
+static bool check_card(const struct step *s)
+{
+    const json_t *own = json_object_get(s->json, "card"), *answer = json_object_get(own, "answer");
+    if (answer && !shortanswer_wanted(own))
+        return false;
+    if (json_object_get(own, "within") && !answer_rule_known(own))
+        return false;
+    return !view_flag(own, "live") || (s->kind == STEP_PREDICT && s->answer == ANSWER_NUMBER && s->live);
+}
+
 static const char *check_step(const struct step *s)
 {
     char why[256];
@@ -260,6 +276,8 @@ static const char *check_step(const struct step *s)
         return check_cells(s->json);
     if (s->kind == STEP_RECALL && !json_object_get(s->json, "card"))
         return "a recall step needs 'front' and 'back'";
+    if (!check_card(s))
+        return "a card's 'answer' is a number or texts, 'within' as elsewhere, and 'live' needs a computed number";
     if (s->kind == STEP_EXPLAIN && !json_object_get(s->json, "model"))
         return "an explain step needs 'model'";
     return NULL;

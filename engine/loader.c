@@ -56,7 +56,9 @@ static const field fill_fields[] = {
 static const field recall_fields[] = {
     { "id", "string", "" }, { "title", "string", "" }, { "front", "string", "the question" },
     { "back", "string", "the answer" }, { "again", "string", "the question in other words" },
-    { "dives", "string[]", "" }, { "links", "string[]", "" }, { NULL, NULL, NULL } };
+    { "answer", "number|string|string[]", "typed and judged" }, { "unit", "string", "of a number" },
+    { "within", "string", "of a number" }, { "dives", "string[]", "" }, { "links", "string[]", "" },
+    { NULL, NULL, NULL } };
 static const field explain_fields[] = {
     { "id", "string", "" }, { "title", "string", "" }, { "ask", "string|(string|block)[]", "" },
     { "model", "string", "our words, to compare with" }, { "dives", "string[]", "" }, { "links", "string[]", "" },
@@ -377,8 +379,8 @@ static json_t *make_step(const json_t *node, int part)
         json_object_set_new(step, "live", json_true());
     if (strcmp(kind, "recall") == 0) {
         json_t *card = json_object();
-        static const char *const sides[] = { "front", "back", "again" };
-        for (int i = 0; i < 3; i++) {
+        static const char *const sides[] = { "front", "back", "again", "answer", "unit", "within" };
+        for (size_t i = 0; i < sizeof sides / sizeof sides[0]; i++) {
             copy_field(card, step, sides[i]);
             json_object_del(step, sides[i]);
         }

@@ -170,7 +170,8 @@ static unsigned do_skip(struct session *s, struct outbox *out)
     }
     if (s->phase != PHASE_ANSWER && s->phase != PHASE_COMMITTED && s->phase != PHASE_FAILED)
         return FX_BELL;
-    unsigned effects = session_skip(s, out, "learner");
+    unsigned effects = session_draft(s, out);
+    effects |= session_skip(s, out, "learner");
     return effects | session_advance(s, out);
 }
 
@@ -437,7 +438,7 @@ unsigned session_feed(struct session *s, const struct event *e, struct outbox *o
     if (e->kind == EVENT_KEY || e->kind == EVENT_TEXT || e->kind == EVENT_COMMAND)
         s->message[0] = '\0';
     unsigned effects = feed(s, e, out);
-    return effects | session_ask_lab(s, out);
+    return effects | session_ask_lab(s, out) | session_send(s, out);
 }
 
 bool session_go(struct session *s, const char *step, struct outbox *out)

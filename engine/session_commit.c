@@ -1,6 +1,7 @@
 /* session_commit.c: committing: the records on which a step hangs, and the store's answers. See session.h.
  * Nothing is asked of the lab before the store has said that the guess is durable. */
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,28 @@ unsigned session_commit_prediction(struct session *s, struct outbox *out)
     return session_commit(s, out, "prediction", payload);
 }
 
+/* The sentences of a question, in one. */
+static void question_text(const json_t *blocks, char *out, size_t size)
+{
+    size_t used = 0, i;
+    json_t *block;
+    out[0] = '\0';
+    json_array_foreach((json_t *)(uintptr_t)blocks, i, block)
+        if (view_kind_of(block) == VIEW_PROSE && used < size)
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? " " : "", view_text(block, "text", ""));
+}
+
+/* The card of a step: its own, or, of an explanation, one that asks for it again. */
+static json_t *card_of(const struct step *step)
+{
+    char front[1024];
+    json_t *own = json_object_get(step->json, "card");
+    if (own || step->kind != STEP_EXPLAIN)
+        return own ? json_incref(own) : NULL;
+    question_text(json_object_get(step->json, "ask"), front, sizeof front);
+    return json_pack("{s:s, s:s, s:s}", "kind", "explain", "front", front, "back", view_text(step->json, "model", ""));
+}
+
 unsigned session_commit_answer(struct session *s, struct outbox *out)
 {
     json_t *payload = json_pack("{s:I}", "latency_ms", (json_int_t)(s->now - s->shown_at));
@@ -84,8 +107,9 @@ unsigned session_commit_answer(struct session *s, struct outbox *out)
     } else
         json_object_set_new(payload, "text", json_string(s->line.text));
     session_set(&s->guess, json_copy(payload));
-    if (json_object_get(session_here(s)->json, "card"))
-        json_object_set(payload, "card", json_object_get(session_here(s)->json, "card"));
+    json_t *card = card_of(session_here(s));
+    if (card)
+        json_object_set_new(payload, "card", card);
     return session_commit(s, out, "answer", payload);
 }
 

@@ -131,7 +131,6 @@ json_t *session_durable(const struct session *s)
     return all;
 }
 
-/* Hands one record to the store; takes `payload`. Returns its id, 0 when too many are under way. */
 long session_post(struct session *s, struct outbox *out, const char *kind, json_t *payload)
 {
     for (int i = 0; i < MOST_PENDING; i++) {
@@ -142,20 +141,39 @@ long session_post(struct session *s, struct outbox *out, const char *kind, json_
         p->id = s->next_id++;
         p->record =
             json_pack("{s:s, s:s, s:i, s:o}", "kind", kind, "step", step->id, "rev", step->rev, "payload", payload);
-        out->record = json_incref(p->record);
-        out->record_id = p->id;
+        p->waits = out->record != NULL;
+        if (!p->waits) {
+            out->record = json_incref(p->record);
+            out->record_id = p->id;
+        }
         return p->id;
     }
     json_decref(payload);
     return 0;
 }
 
+/* What the store answers to the record before brings the event with which this one leaves. */
+unsigned session_send(struct session *s, struct outbox *out)
+{
+    struct pending *oldest = NULL;
+    for (int i = 0; i < MOST_PENDING; i++)
+        if (s->pending[i].waits && (!oldest || s->pending[i].id < oldest->id))
+            oldest = &s->pending[i];
+    if (!oldest || out->record)
+        return 0;
+    oldest->waits = false;
+    out->record = json_incref(oldest->record);
+    out->record_id = oldest->id;
+    return FX_STORE;
+}
+
+/* Words that were cleared are a draft too: an empty one. */
 unsigned session_draft(struct session *s, struct outbox *out)
 {
     const struct step_state *state = session_state_here(s);
-    if (session_here(s)->kind != STEP_EXPLAIN || s->phase != PHASE_ANSWER || s->line.size == 0)
+    if (session_here(s)->kind != STEP_EXPLAIN || s->phase != PHASE_ANSWER)
         return 0;
-    if (state->draft && strcmp(view_text(state->draft, "text", ""), s->line.text) == 0)
+    if (strcmp(view_text(state->draft, "text", ""), s->line.text) == 0)
         return 0;
     return session_post(s, out, "draft", json_pack("{s:s}", "text", s->line.text)) ? FX_STORE : 0;
 }

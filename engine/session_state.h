@@ -36,6 +36,7 @@ struct step_state {
 struct pending {
     long    id;
     json_t *record;
+    bool    waits; /* the outbox was taken when it was posted: it leaves with a later event */
 };
 
 /* What a computation may vary. The map of knobs is never changed in place: a trial holds a reference. */
@@ -113,8 +114,11 @@ void session_set(json_t **slot, json_t *value);
 void session_forget(struct step_state *);
 /* The one place where a stored record changes a session: used after the store's answer and by restore. */
 void session_apply(struct session *, const json_t *record, int64_t utc);
-/* Hands one record to the store; takes `payload`. Returns its id, 0 when too many are under way. */
+/* Hands one record to the store, at once or behind the one that this event has posted already; takes `payload`.
+ * Returns its id, 0 when too many are under way. */
 long session_post(struct session *, struct outbox *, const char *kind, json_t *payload);
+/* Sends the oldest record that waits, where the outbox is free. */
+unsigned session_send(struct session *, struct outbox *);
 
 /* --- session_answer.c: making a guess ----------------------------------------------------------------------------- */
 

@@ -34,11 +34,12 @@ static const char second_text[] =
 static const char course_text[] = "{\"groups\":[{\"title\":\"A\",\"lessons\":[\"first\",\"second\"]}]}";
 
 static const char cards_text[] =
-    "{\"due\":2,\"total\":3,\"cards\":["
+    "{\"due\":2,\"total\":3,\"today\":20,\"next_day\":21,\"next_due\":\"2026-01-02T04:00:00Z\","
+    "\"cards\":["
     "{\"lesson\":\"first\",\"step\":\"words\",\"rev\":1,\"front\":\"front one\",\"back\":\"back one\",\"again\":"
-    "\"other words\",\"reviews\":0},"
+    "\"other words\",\"reviews\":0,\"due_day\":20,\"state\":\"new\"},"
     "{\"lesson\":\"second\",\"step\":\"hello\",\"rev\":1,\"front\":\"front two\",\"back\":\"back two\",\"again\":"
-    "\"two in other words\",\"reviews\":1,\"surprise\":true,\"elapsed_days\":3}]}";
+    "\"two in other words\",\"reviews\":0,\"due_day\":18,\"surprise\":true,\"state\":\"surprise\"}]}";
 
 static struct catalog *catalog;
 
@@ -136,6 +137,8 @@ static void begin_lesson(struct stage *s, int lesson, const char *step)
     open_stage(s);
     take(s, app_lesson(s->app, catalog_document(catalog, lesson), step, &out), &out);
     answer(s, "[]");
+    if (app_warming(s->app))
+        feed(s, (struct event){ .kind = EVENT_COMMAND, .command = COMMAND_SKIP });
 }
 
 static void close_stage(struct stage *s)
@@ -182,6 +185,8 @@ static void the_map_opens_lessons(void **unused)
     key(&s, KEY_CODE_ENTER);
     assert_true(app_busy(s.app));
     answer(&s, "[]");
+    assert_true(shows(&s, "Before the lesson")); /* a card of an earlier day */
+    key(&s, 'k');
     assert_true(shows(&s, "How many?"));
     assert_string_equal(record_text(&s, "kind"), "open");
     assert_string_equal(record_text(&s, "lesson"), "second");
@@ -215,6 +220,7 @@ static void a_late_answer_opens_nothing(void **unused)
     json_decref(late);
     assert_null(app_session(s.app));
     answer(&s, "[]");
+    key(&s, 'k'); /* the card before the lesson */
     assert_non_null(app_session(s.app));
     assert_true(shows(&s, "How many?"));
     assert_false(shows(&s, "LATE"));
@@ -412,6 +418,38 @@ static void recall_grades_and_takes_back(void **unused)
     close_stage(&s);
 }
 
+/* Cards of today are no reminder; those of earlier days come before new material, once, and can be left. */
+static void cards_come_before_a_lesson(void **unused)
+{
+    struct stage s;
+    struct outbox out = { 0 };
+    (void)unused;
+    open_stage(&s);
+    take(&s, app_lesson(s.app, catalog_document(catalog, 0), NULL, &out), &out);
+    answer(&s, "[]");
+    assert_true(app_warming(s.app));
+    assert_true(shows(&s, "card 1 of 1"));
+    assert_true(shows(&s, "two in other words"));
+    stored(&s, "of-open");
+    key(&s, KEY_CODE_ENTER);
+    key(&s, '2');
+    assert_string_equal(record_text(&s, "kind"), "review");
+    assert_string_equal(record_text(&s, "lesson"), "second");
+    stored(&s, "u");
+    assert_false(app_warming(s.app));
+    assert_string_equal(on_step(&s), "hello");
+    key(&s, 'm');
+    answer(&s, "[]");
+    key(&s, KEY_CODE_ENTER);
+    answer(&s, "[]");
+    assert_false(app_warming(s.app)); /* not a second time */
+    close_stage(&s);
+    begin_lesson(&s, 0, "end"); /* one step was asked for */
+    assert_false(app_warming(s.app));
+    assert_string_equal(on_step(&s), "end");
+    close_stage(&s);
+}
+
 static void any_command_is_survived_in_recall(void **unused)
 {
     struct stage s;
@@ -508,6 +546,7 @@ int main(void)
         cmocka_unit_test(search_finds_dives),
         cmocka_unit_test(help_lists_every_command),
         cmocka_unit_test(recall_grades_and_takes_back),
+        cmocka_unit_test(cards_come_before_a_lesson),
         cmocka_unit_test(any_command_is_survived_in_recall),
         cmocka_unit_test(scrolling_has_limits),
     };

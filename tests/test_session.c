@@ -566,6 +566,30 @@ static void a_half_written_explanation_comes_back(void **unused)
     rig_close(&r);
 }
 
+/* Words that are cleared are gone the next time too; a draft and a skip in one event both arrive. */
+static void a_cleared_draft_is_cleared(void **unused)
+{
+    struct rig r;
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "explain");
+    rig_type(&r, "ab");
+    rig_key(&r, KEY_CODE_ESCAPE);
+    rig_key(&r, 'k');
+    rig_settle(&r);
+    assert_true(rig_has(&r, "explain", "skipped"));
+    rig_go(&r, "explain");
+    assert_true(rig_shows(&r, "\"text\": \"ab\""));
+    rig_key(&r, KEY_CODE_BACKSPACE);
+    rig_key(&r, KEY_CODE_BACKSPACE);
+    rig_key(&r, KEY_CODE_ESCAPE);
+    rig_key(&r, 'b');
+    rig_settle(&r);
+    rig_go(&r, "explain");
+    assert_false(rig_shows(&r, "\"text\": \"ab\""));
+    rig_close(&r);
+}
+
 static void an_order_is_read_once(void **unused)
 {
     struct rig r;
@@ -619,6 +643,7 @@ int main(void)
         cmocka_unit_test(no_idea_is_stored_unscored),
         cmocka_unit_test(every_kind_can_be_answered),
         cmocka_unit_test(no_reply_shows_an_outcome_before_its_commit),
+        cmocka_unit_test(a_cleared_draft_is_cleared),
         cmocka_unit_test(an_order_is_read_once),
         cmocka_unit_test(no_idea_can_go_on_unsaved),
         cmocka_unit_test(a_reset_can_be_undone),

@@ -65,10 +65,16 @@ static unsigned open_map(struct app *a)
     return effects;
 }
 
-static unsigned open_recall(struct app *a)
+static void drop_recall(struct app *a)
 {
     recall_free(a->recall);
     a->recall = NULL;
+    a->warming = false;
+}
+
+static unsigned open_recall(struct app *a)
+{
+    drop_recall(a);
     want(a, DATA_CARDS);
     return go(a, PLACE_RECALL);
 }
@@ -87,6 +93,11 @@ static unsigned open_lesson(struct app *a, const struct document *document, cons
     a->session = NULL;
     a->document = document;
     snprintf(a->wanted_step, sizeof a->wanted_step, "%s", step ? step : "");
+    drop_recall(a);
+    if (step)
+        a->warmed = true;
+    if (!a->warmed && !a->cards)
+        want(a, DATA_CARDS);
     want(a, DATA_LESSON);
     return go(a, PLACE_OPENING);
 }
@@ -98,10 +109,31 @@ static unsigned tick(struct app *a, struct outbox *out)
     return session_feed(a->session, &e, out);
 }
 
+/* At the start, and only where new material follows: a few cards of earlier days come first. */
+static unsigned warm_up(struct app *a, unsigned effects)
+{
+    bool more = session_next_open(a->session) < document_step_count(a->document);
+    int count = a->warmed || !more ? 0 : recall_before_lesson(a->cards, CARDS_BEFORE);
+    a->warmed = true;
+    if (!count)
+        return effects;
+    a->recall = recall_new(a->cards, a->catalog, a->learner_seed, a->next_base, count);
+    a->next_base += IDS_A_SESSION;
+    a->warming = a->recall != NULL;
+    return a->warming ? effects | go(a, PLACE_RECALL) : effects;
+}
+
+/* The cards before the lesson are through, or the learner wants to go on. */
+static unsigned end_warm_up(struct app *a)
+{
+    drop_recall(a);
+    return go(a, PLACE_LESSON);
+}
+
 /* The stored events have come: the session starts where the learner left. */
 static unsigned start_session(struct app *a, const json_t *records, struct outbox *out)
 {
-    a->session = session_new(a->document, a->learner_seed ? a->learner_seed : "", a->next_base);
+    a->session = session_new(a->document, a->learner_seed, a->next_base);
     a->next_base += IDS_A_SESSION;
     if (!a->session)
         return 0;
@@ -113,7 +145,7 @@ static unsigned start_session(struct app *a, const json_t *records, struct outbo
     out->record = json_pack("{s:s, s:s, s:s, s:i, s:{}}", "kind", "open", "lesson", document_id(a->document), "step",
                             step->id, "rev", step->rev, "payload");
     go(a, PLACE_LESSON);
-    return FX_STORE | FX_DRAW | tick(a, out);
+    return warm_up(a, FX_STORE | FX_DRAW | tick(a, out));
 }
 
 static void take_settings(struct app *a, const json_t *settings)
@@ -121,8 +153,8 @@ static void take_settings(struct app *a, const json_t *settings)
     replace(&a->settings, json_incref((json_t *)(uintptr_t)settings));
     snprintf(a->theme, sizeof a->theme, "%s", view_text(settings, "theme", ""));
     a->mouse = strcmp(view_text(settings, "mouse", "off"), "on") == 0;
-    if (!a->learner_seed)
-        a->learner_seed = view_text(a->settings, "seed", "");
+    if (!*a->learner_seed)
+        snprintf(a->learner_seed, sizeof a->learner_seed, "%s", view_text(a->settings, "seed", ""));
 }
 
 static unsigned data_came(struct app *a, const struct event *e, struct outbox *out)
@@ -138,9 +170,10 @@ static unsigned data_came(struct app *a, const struct event *e, struct outbox *o
     case DATA_CARDS:
         replace(&a->cards, json_incref(data));
         if (a->place == PLACE_RECALL && !a->recall) {
-            a->recall = recall_new(data, a->next_base);
+            a->recall = recall_new(data, a->catalog, a->learner_seed, a->next_base, 0);
             a->next_base += IDS_A_SESSION;
-        }
+        } else if (a->place == PLACE_RECALL)
+            recall_refresh(a->recall, data);
         break;
     case DATA_LESSON:
         if (a->place == PLACE_OPENING && a->asked == a->document)
@@ -381,6 +414,21 @@ static int scroll_lines(uint32_t key)
     }
 }
 
+/* --- recall ------------------------------------------------------------------------------------------------------- */
+
+static unsigned recall_does(struct app *a, const struct event *e, struct outbox *out)
+{
+    bool before = recall_finished(a->recall);
+    unsigned effects = recall_feed(a->recall, e, out);
+    if (a->warming && (effects & FX_DONE || recall_finished(a->recall))) {
+        bool quits = e->kind == EVENT_KEY && command_of_key(e->key) == COMMAND_QUIT && effects & FX_DONE;
+        return quits ? effects : (effects & ~(unsigned)FX_DONE) | end_warm_up(a);
+    }
+    if (!before && recall_finished(a->recall))
+        want(a, DATA_CARDS);
+    return effects;
+}
+
 /* --- keys --------------------------------------------------------------------------------------------------------- */
 
 static bool typing(const struct app *a)
@@ -424,11 +472,11 @@ static unsigned key(struct app *a, const struct event *e, struct outbox *out)
         return lesson_key(a, e, out);
     if (a->place == PLACE_RECALL && a->recall) {
         enum command c = command_of_key(e->key);
-        if (c == COMMAND_HELP || c == COMMAND_THEME || c == COMMAND_COPY)
+        if (!recall_typing(a->recall) && (c == COMMAND_HELP || c == COMMAND_THEME || c == COMMAND_COPY))
             return command(a, c, out);
-        unsigned effects = recall_feed(a->recall, e, out);
+        unsigned effects = recall_does(a, e, out);
         if (effects & FX_DONE)
-            return e->key == 'q' ? FX_DONE : open_map(a);
+            return e->key == 'q' ? effects : (effects & FX_CANCEL) | open_map(a);
         if (effects == FX_BELL && scroll_lines(e->key))
             return scroll_by(a, scroll_lines(e->key));
         a->scroll = effects & FX_DRAW ? 0 : a->scroll;
@@ -450,13 +498,14 @@ static unsigned text(struct app *a, const struct event *e, struct outbox *out)
     if (a->popup == POPUP_NONE && a->place == PLACE_LESSON)
         return session_does(a, e, out);
     if (a->popup == POPUP_NONE && a->place == PLACE_RECALL && a->recall)
-        return recall_feed(a->recall, e, out);
+        return recall_does(a, e, out);
     return menu_text(a, e->text);
 }
 
 static unsigned named_command(struct app *a, const struct event *e, struct outbox *out)
 {
-    unsigned effects = command(a, e->command, out);
+    bool ours = a->warming && a->popup == POPUP_NONE && (e->command == COMMAND_SKIP || e->command == COMMAND_MAP);
+    unsigned effects = ours ? 0 : command(a, e->command, out);
     if (effects)
         return effects;
     if (a->popup != POPUP_NONE || a->place == PLACE_MAP || a->place == PLACE_SEARCH) {
@@ -467,8 +516,8 @@ static unsigned named_command(struct app *a, const struct event *e, struct outbo
     if (a->place == PLACE_LESSON)
         return session_does(a, e, out);
     if (a->place == PLACE_RECALL && a->recall) {
-        effects = recall_feed(a->recall, e, out);
-        return effects & FX_DONE ? open_map(a) : effects;
+        effects = recall_does(a, e, out);
+        return effects & FX_DONE ? (effects & FX_CANCEL) | open_map(a) : effects;
     }
     return FX_BELL;
 }
@@ -490,7 +539,7 @@ static unsigned feed(struct app *a, const struct event *e, struct outbox *out)
         if (a->session)
             effects = a->place == PLACE_LESSON ? session_does(a, e, out) : session_feed(a->session, e, out);
         if (a->recall && !out->record)
-            effects |= recall_feed(a->recall, e, out);
+            effects |= recall_does(a, e, out);
         return effects;
     }
     }
@@ -543,6 +592,16 @@ bool app_busy(const struct app *a)
     return a->place == PLACE_RECALL && (!a->recall || recall_busy(a->recall));
 }
 
+bool app_recalling(const struct app *a)
+{
+    return a->place == PLACE_RECALL && a->popup == POPUP_NONE && a->recall && !recall_finished(a->recall);
+}
+
+bool app_warming(const struct app *a)
+{
+    return a->warming && a->place == PLACE_RECALL;
+}
+
 enum session_wants app_wants(const struct app *a)
 {
     if (a->popup == POPUP_JUMP)
@@ -552,7 +611,7 @@ enum session_wants app_wants(const struct app *a)
     if (a->place == PLACE_LESSON)
         return session_wants(a->session);
     if (a->place == PLACE_RECALL)
-        return a->recall && recall_grading(a->recall) ? WANTS_GRADE : WANTS_NOTHING;
+        return a->recall ? recall_wants(a->recall) : WANTS_NOTHING;
     return a->place == PLACE_MAP || a->place == PLACE_SEARCH ? WANTS_LINE : WANTS_NOTHING;
 }
 
@@ -562,7 +621,7 @@ struct app *app_new(const struct catalog *catalog, const char *learner_seed)
     if (!a)
         return NULL;
     a->catalog = catalog;
-    a->learner_seed = learner_seed;
+    snprintf(a->learner_seed, sizeof a->learner_seed, "%s", learner_seed ? learner_seed : "");
     a->next_base = 1;
     a->record_id = 1L << 40;
     a->place = PLACE_MAP;

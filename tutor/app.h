@@ -9,7 +9,7 @@
 
 struct app;
 
-/* `catalog` must outlive the app. `learner_seed` NULL: the setting "seed". */
+/* `catalog` must outlive the app. `learner_seed` (copied) NULL: the setting "seed". */
 struct app *app_new(const struct catalog *catalog, const char *learner_seed);
 void        app_free(struct app *);
 
@@ -35,6 +35,8 @@ const char           *app_theme(const struct app *); /* "" until the settings ha
 bool                  app_mouse(const struct app *);
 const struct session *app_session(const struct app *); /* the lesson on screen, or NULL */
 bool                  app_busy(const struct app *);    /* an answer is awaited: plain mode reads no line */
+bool                  app_recalling(const struct app *); /* a card is on screen */
+bool                  app_warming(const struct app *);   /* it is one of the few before a lesson */
 enum session_wants    app_wants(const struct app *);
 /* A lesson's map line, for lists in plain mode: "step 3 of 6", "done · 6 of 7 right", "not started". */
 void app_lesson_state(const struct document *, const json_t *progress, char *out, size_t size);

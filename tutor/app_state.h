@@ -9,17 +9,19 @@
 enum place { PLACE_OPENING, PLACE_MAP, PLACE_LESSON, PLACE_RECALL, PLACE_STATS, PLACE_SEARCH };
 enum popup { POPUP_NONE, POPUP_HELP, POPUP_JUMP, POPUP_DIVE };
 
-enum { MOST_HITS = 32, IDS_A_SESSION = 1000000 };
+enum { MOST_HITS = 32, IDS_A_SESSION = 1000000, CARDS_BEFORE = 3 /* a lesson */ };
 
 struct app {
     const struct catalog  *catalog;
-    const char            *learner_seed;
+    char                   learner_seed[264]; /* "": none yet */
     enum place             place;
     enum popup             popup;
     const struct document *document;     /* of the lesson on screen, or being opened */
     char                   wanted_step[65];
     struct session        *session;
     struct recall         *recall;
+    bool                   warming;      /* recall stands before a lesson that is ready */
+    bool                   warmed;       /* it did once, or the learner came for one step: not again */
     json_t                *progress, *cards, *calibration, *settings; /* the store's last answers, or NULL */
     unsigned               asks;         /* bit 1 << data: still to be asked */
     enum data              asking;       /* under way */

@@ -122,6 +122,8 @@ static void read_terminal(struct loop *l)
         case SCREEN_CLICK:
             break;
         case SCREEN_GONE:
+            e = (struct event){ .kind = EVENT_COMMAND, .command = COMMAND_QUIT };
+            feed(l, &e);
             l->ended = true;
             break;
         }
@@ -204,6 +206,10 @@ int loop_run(const struct options *options, const struct catalog *catalog, const
             if (l.effects & (FX_DRAW | FX_REDRAW) && !l.ended)
                 draw(&l);
         }
+    }
+    if (l.app && !l.ended) { /* by a signal: leave as q does, so that a half-written explanation is kept */
+        struct event quit = { .kind = EVENT_COMMAND, .command = COMMAND_QUIT };
+        feed(&l, &quit);
     }
     screen_close();
     actors_close(l.actors);

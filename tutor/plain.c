@@ -343,22 +343,33 @@ static void go_on(struct plain *p)
 
 /* --- a turn ------------------------------------------------------------------------------------------------------- */
 
+static void hold(struct plain *p, const char *line)
+{
+    snprintf(p->held, sizeof p->held, "%s", line);
+    p->holds = true;
+}
+
 static void use_line(struct plain *p, const char *line, enum session_wants wants, bool sure)
 {
     char error[256];
     struct reply reply;
     plain_print_listen(&p->print);
     if (!reply_read(line, wants, sure, &reply, error, sizeof error)) {
+        if (app_warming(p->app) && wants == WANTS_GRADE) { /* no grade: it is for the lesson */
+            hold(p, line);
+            feed_command(p, COMMAND_SKIP, NULL);
+            return;
+        }
         plain_print_line(&p->print, error);
         return;
     }
     if (reply.kind == REPLY_COMMAND)
         command(p, &reply);
+    else if (reply.kind == REPLY_EMPTY && wants == WANTS_LINE && app_recalling(p->app))
+        feed_command(p, COMMAND_NEXT, NULL); /* looks without an answer */
     else if (wants == WANTS_NOTHING) {
-        if (reply.kind != REPLY_EMPTY) {
-            snprintf(p->held, sizeof p->held, "%s", line);
-            p->holds = true;
-        }
+        if (reply.kind != REPLY_EMPTY)
+            hold(p, line);
         go_on(p);
     } else if (reply.kind == REPLY_EMPTY)
         plain_print_line(&p->print, wants == WANTS_LINE ? "an answer is wanted here, or '-' for no idea"

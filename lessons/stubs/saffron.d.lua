@@ -94,6 +94,9 @@ function fill(fields) end
 ---@field front? string the question
 ---@field back? string the answer
 ---@field again? string the question in other words
+---@field answer? number|string|string[] typed and judged
+---@field unit? string of a number
+---@field within? string of a number
 ---@field dives? string[]
 ---@field links? string[]
 ---@field [integer] any
@@ -175,6 +178,10 @@ function link(fields) end
 ---@field front string the question
 ---@field back string the answer
 ---@field again? string the question in other words
+---@field answer? any typed and judged: a number, or texts of which one is meant
+---@field unit? string of a number
+---@field within? string of a number: exact, 5 %, 3 points; default 2 %
+---@field live? boolean always asks for the number, computed with another seed
 
 ---@class option
 ---@field [1] string id
