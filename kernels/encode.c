@@ -189,30 +189,27 @@ static struct range range_of(const struct encode_job *job, size_t from, size_t n
     return range;
 }
 
-void quantize_row(const struct encode_job *job, size_t row)
+void quantize_values(const struct encode_job *job, size_t from, size_t n, uint8_t *codes, size_t scale_index)
 {
     const struct format *f = job->format;
     struct scale scale = encode_scale(f);
     struct scale_rule rule = {.format = f, .kind = scale.kind, .tensor = job->tensor};
-    size_t bytes = encode_row_bytes(f, job->cols), per_row = encode_scales_of_row(f, job->cols);
     size_t size = scale.size ? scale.size : job->cols;
-    uint8_t *codes = job->codes + row * bytes;
-    memset(codes, 0, bytes);
-    for (size_t g = 0; g < per_row; g++) {
-        size_t col = g * size, n = smaller(size, job->cols - col);
-        struct fit fit = scale_fit(&rule, range_of(job, row * job->cols + col, n));
-        store_scale(job, row * per_row + g, &fit);
-        for (size_t i = col; i < col + n; i++) {
-            float y = encode_value(job, row * job->cols + i) * fit.inverse;
-            encode_store(codes, i, f->bits, format_encode(f, y, nearest));
-        }
+    memset(codes, 0, encode_row_bytes(f, n));
+    for (size_t first = 0; first < n; first += size, scale_index++) {
+        size_t end = smaller(first + size, n);
+        struct fit fit = scale_fit(&rule, range_of(job, from + first, end - first));
+        store_scale(job, scale_index, &fit);
+        for (size_t i = first; i < end; i++)
+            encode_store(codes, i, f->bits, format_encode(f, encode_value(job, from + i) * fit.inverse, nearest));
     }
 }
 
 void quantize__scalar(const struct encode_job *job, size_t first, size_t last)
 {
+    size_t bytes = encode_row_bytes(job->format, job->cols), per_row = encode_scales_of_row(job->format, job->cols);
     for (size_t row = first; row < last; row++)
-        quantize_row(job, row);
+        quantize_values(job, row * job->cols, job->cols, job->codes + row * bytes, row * per_row);
 }
 
 void dequantize__scalar(const struct encode_job *job, size_t first, size_t last)

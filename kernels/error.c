@@ -5,10 +5,9 @@
 
 #include <math.h>
 
-enum { SUM_CHUNK = 4096, SUM_LANES = 64 };
+enum { SUM_CHUNK = 4096, SUM_LANES = ERROR_LANES };
 
-/* Joins the lanes by a pairwise tree in FP64. */
-static double join_lanes(const float lane[SUM_LANES])
+double error_join(const float lane[SUM_LANES])
 {
     double sum[SUM_LANES];
     for (int i = 0; i < SUM_LANES; i++)
@@ -35,8 +34,8 @@ static void add_chunk(struct error_sums *e, const float *x, const float *decoded
         if (!((double)fabsf(difference) <= e->max_abs) && !isnan(e->max_abs))   /* a NaN stays */
             e->max_abs = (double)fabsf(difference);
     }
-    e->signal += join_lanes(signal);
-    e->noise += join_lanes(noise);
+    e->signal += error_join(signal);
+    e->noise += error_join(noise);
 }
 
 static struct error_sums measure(const float *x, const float *decoded, const uint8_t *pick, float threshold, size_t n)

@@ -24,6 +24,10 @@ struct error_sums error_where(const float *x, const float *decoded, const uint8_
 /* The same over the elements with |x| < threshold: the ordinary values. */
 struct error_sums error_below(const float *x, const float *decoded, float threshold, size_t n);
 
+/* The sum of a chunk's lanes, joined as error.c does: for kernels that keep the lanes themselves. */
+enum { ERROR_LANES = 64 };
+double error_join(const float lane[ERROR_LANES]);
+
 /* 10 log10(signal / noise); inf where noise is 0. */
 double sqnr_db(double signal, double noise);
 

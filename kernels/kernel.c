@@ -35,6 +35,25 @@
     {.op = KERNEL_ATTENTION, .format = format_, .isa = isa_, .device = "cpu", .tolerance = tolerance_, \
      .attention = function_, .function = #function_, .file = "kernels/" file_}
 
+/* Those of one instruction set that has fast ones. Formats share a function where only their row differs. */
+#define CODERS(op_, word, isa_, suffix, file_) \
+    JOB(op_, word##_float8, "e4m3", isa_, suffix, file_), JOB(op_, word##_float8, "e5m2", isa_, suffix, file_), \
+    JOB(op_, word##_float4, "e2m1", isa_, suffix, file_), JOB(op_, word##_int8, "int8", isa_, suffix, file_), \
+    JOB(op_, word##_int4, "int4", isa_, suffix, file_), JOB(op_, word##_fp16, "fp16", isa_, suffix, file_), \
+    JOB(op_, word##_bf16, "bf16", isa_, suffix, file_)
+#define SCALED(op_, word, isa_, suffix, file_) \
+    JOB(op_, word##_int8, "int8", isa_, suffix, file_), JOB(op_, word##_float8, "e4m3", isa_, suffix, file_), \
+    JOB(op_, word##_float8, "e5m2", isa_, suffix, file_), JOB(op_, word##_int4, "int4", isa_, suffix, file_), \
+    JOB(op_, word##_mxfp8, "mxfp8-e4m3", isa_, suffix, file_), \
+    JOB(op_, word##_mxfp8, "mxfp8-e5m2", isa_, suffix, file_), \
+    JOB(op_, word##_mxfp4, "mxfp4", isa_, suffix, file_), JOB(op_, word##_nvfp4, "nvfp4", isa_, suffix, file_)
+#define JOBS(isa_, suffix) \
+    CODERS(ENCODE, encode, isa_, suffix, "encode_" #suffix ".c"), \
+    CODERS(ENCODE_STATS, encode_stats, isa_, suffix, "encode_" #suffix ".c"), \
+    CODERS(DECODE, decode, isa_, suffix, "decode_" #suffix ".c"), \
+    SCALED(QUANTIZE, quantize, isa_, suffix, "blocks_" #suffix ".c"), \
+    SCALED(DEQUANTIZE, dequantize, isa_, suffix, "decode_" #suffix ".c")
+
 /* The formats that fit 16 bits; wider ones have nothing to gain. */
 #define ROUNDERS(isa_, suffix, file_) \
     ROUND("fp16", isa_, suffix, file_), ROUND("bf16", isa_, suffix, file_), ROUND("e4m3", isa_, suffix, file_), \
@@ -68,6 +87,7 @@ static const struct kernel kernels[] = {
     READ(ISA_AVX512, avx512, "stream_avx512.c"),
     PRODUCTS(2e-6f, ISA_AVX512, avx512, "gemv_avx512.c"),
     ROUNDERS(ISA_AVX512, avx512, "round_avx512.c"),
+    JOBS(ISA_AVX512, avx512),
 #endif
 };
 

@@ -1,0 +1,307 @@
+/* blocks_avx512.c: values to packed codes, the scale of each row, group or block found on the way.
+ * Rows are read twice, the second time from a cache. Blocks go in two phases over 2048 values: the scales of all, sixteen
+ * at a time, then the codes, so that neither waits for the divisions of the other. */
+#include "kernels/variants.h"
+
+#if defined(__x86_64__)
+#include <math.h>
+
+#include "kernels/lanes_avx512.h"
+
+enum { SEGMENT = 2048, GROUP = 64, BLOCK_LEAST = 16 };
+
+/* ---- The largest magnitudes ------------------------------------------------------------------------ */
+
+static ALWAYS_INLINE __m512i magnitude(const enum source source, const void *x, size_t i)
+{
+    return _mm512_and_si512(_mm512_castps_si512(lane_load(source, x, i)), _mm512_set1_epi32(INT32_MAX));
+}
+
+/* Lane i of the result: the largest of most[i]'s lanes. Each step joins pairs of vectors and halves what is left. */
+static ALWAYS_INLINE __m512i largest_of_each(__m512i most[16])
+{
+    for (int i = 0; i < 8; i++)
+        most[i] = _mm512_max_epi32(_mm512_unpacklo_epi32(most[2 * i], most[2 * i + 1]),
+                                   _mm512_unpackhi_epi32(most[2 * i], most[2 * i + 1]));
+    for (int i = 0; i < 4; i++)
+        most[i] = _mm512_max_epi32(_mm512_unpacklo_epi64(most[2 * i], most[2 * i + 1]),
+                                   _mm512_unpackhi_epi64(most[2 * i], most[2 * i + 1]));
+    for (int i = 0; i < 2; i++)
+        most[i] = _mm512_max_epi32(_mm512_shuffle_i32x4(most[2 * i], most[2 * i + 1], 0x88),
+                                   _mm512_shuffle_i32x4(most[2 * i], most[2 * i + 1], 0xdd));
+    return _mm512_max_epi32(_mm512_shuffle_i32x4(most[0], most[1], 0x88),
+                            _mm512_shuffle_i32x4(most[0], most[1], 0xdd));
+}
+
+/* The bits of the largest magnitudes of sixteen blocks of `size` from element i on. */
+static ALWAYS_INLINE __m512i block_amax(const enum source source, const void *x, size_t i, const size_t size)
+{
+    __m512i most[16];
+    for (size_t block = 0; block < 16; block++) {
+        most[block] = magnitude(source, x, i + block * size);
+        for (size_t k = 16; k < size; k += 16)
+            most[block] = _mm512_max_epi32(most[block], magnitude(source, x, i + block * size + k));
+    }
+    return largest_of_each(most);
+}
+
+/* ---- Scales ---------------------------------------------------------------------------------------- */
+
+/* Which rule a block's scale follows; a constant wherever it is inlined. */
+enum rule { RULE_GROUP, RULE_MX, RULE_NVFP4 };
+
+struct blocks {
+    const struct encode_job *job;
+    struct lane_format f, e4m3;
+    __m512  largest;        /* of the format */
+    __m512i emax;
+    __m512  unit, tensor;   /* NVFP4: what a block's amax is multiplied by for its scale; the scale of the tensor */
+};
+
+/* FP16(amax / largest), see scale_absmax and scale_to_fp16. */
+static ALWAYS_INLINE __m512 group_scales(const struct blocks *b, __m512i amax, uint8_t *stored)
+{
+    __m512 scale = _mm512_div_ps(_mm512_castsi512_ps(amax), b->largest);
+    scale = _mm512_min_ps(_mm512_max_ps(scale, _mm512_set1_ps(0x1p-24f)), _mm512_set1_ps(65504));
+    scale = _mm512_mask_mov_ps(scale, _mm512_testn_epi32_mask(amax, amax), _mm512_set1_ps(1));
+    __m256i half = _mm512_cvtps_ph(scale, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    _mm256_storeu_si256((__m256i *)(void *)stored, half);
+    return _mm512_div_ps(_mm512_set1_ps(1), _mm512_cvtph_ps(half));
+}
+
+/* 2^(exponent - emax) by integers alone; an FP32 subnormal is below what a scale can be. */
+static ALWAYS_INLINE __m512 mx_scales(const struct blocks *b, __m512i amax, uint8_t *stored)
+{
+    __m512i code = _mm512_max_epi32(_mm512_sub_epi32(_mm512_srli_epi32(amax, 23), b->emax), _mm512_set1_epi32(1));
+    code = _mm512_mask_mov_epi32(code, _mm512_testn_epi32_mask(amax, amax), _mm512_set1_epi32(127));
+    _mm_storeu_si128((__m128i *)(void *)stored, _mm512_cvtepi32_epi8(code));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_sub_epi32(_mm512_set1_epi32(254), code), 23));
+}
+
+static ALWAYS_INLINE __m512 nvfp4_scales(const struct blocks *b, __m512i amax, uint8_t *stored)
+{
+    __m512 value;
+    __m512i code = lane_float(&b->e4m3, _mm512_mul_ps(_mm512_castsi512_ps(amax), b->unit), &value);
+    _mm_storeu_si128((__m128i *)(void *)stored, _mm512_cvtepi32_epi8(code));
+    __m512 scale = _mm512_mul_ps(value, b->tensor);
+    __mmask16 any = _mm512_cmp_ps_mask(scale, _mm512_setzero_ps(), _CMP_GT_OQ);
+    return _mm512_maskz_div_ps(any, _mm512_set1_ps(1), scale);
+}
+
+/* Bytes of one stored scale. */
+static ALWAYS_INLINE size_t stored_bytes(const enum rule rule)
+{
+    return rule == RULE_GROUP ? 2 : 1;
+}
+
+/* ---- Segments -------------------------------------------------------------------------------------- */
+
+/* The scales of a segment: stored ones and what values are multiplied by. False if a value is not finite. */
+static ALWAYS_INLINE bool find_scales(const struct blocks *b, const enum source source, const void *x, size_t from,
+                                      const enum rule rule, const size_t size, float *inverse, uint8_t *stored)
+{
+    __m512i most = _mm512_setzero_si512();
+    for (size_t block = 0; block < SEGMENT / size; block += 16) {
+        __m512i amax = block_amax(source, x, from + block * size, size);
+        uint8_t *out = stored + block * stored_bytes(rule);
+        __m512 found = rule == RULE_GROUP ? group_scales(b, amax, out)
+                       : rule == RULE_MX  ? mx_scales(b, amax, out)
+                                          : nvfp4_scales(b, amax, out);
+        _mm512_storeu_ps(inverse + block, found);
+        most = _mm512_max_epi32(most, amax);
+    }
+    return _mm512_cmpge_epi32_mask(most, _mm512_set1_epi32(0x7f800000)) == 0;
+}
+
+static ALWAYS_INLINE void find_codes(const struct blocks *b, const enum source source, const void *x, size_t from,
+                                     const enum lane_kind kind, const size_t size, const float *inverse, uint8_t *out,
+                                     const bool stream)
+{
+    for (size_t i = 0; i < SEGMENT; i += GROUP, out += lane_group_bytes(kind)) {
+        __m512i code[4];
+        for (size_t k = 0; k < 4; k++) {
+            __m512 value, by = _mm512_set1_ps(inverse[(i + 16 * k) / size]);
+            code[k] = lane_code(kind, &b->f, _mm512_mul_ps(lane_load(source, x, from + i + 16 * k), by), &value);
+        }
+        lane_put(kind, out, code, stream);
+    }
+}
+
+/* A whole segment. False, and nothing that counts is written, if a value is not finite. */
+static ALWAYS_INLINE bool segment(const struct blocks *b, const enum source source, const void *x, size_t from,
+                                  const enum lane_kind kind, const enum rule rule, const size_t size, uint8_t *codes,
+                                  uint8_t *stored, const bool stream)
+{
+    float inverse[SEGMENT / BLOCK_LEAST];
+    if (!find_scales(b, source, x, from, rule, size, inverse, stored))
+        return false;
+    find_codes(b, source, x, from, kind, size, inverse, codes, stream);
+    return true;
+}
+
+/* Less than a segment, n values of a row: zeros behind them add nothing. */
+static ALWAYS_INLINE void short_segment(const struct blocks *b, size_t from, size_t n, const enum lane_kind kind,
+                                        const enum rule rule, const size_t size, uint8_t *codes, size_t scale_index)
+{
+    float x[SEGMENT];
+    uint8_t bytes[SEGMENT], stored[SEGMENT / BLOCK_LEAST * 2];
+    for (size_t i = 0; i < n; i++)
+        x[i] = encode_value(b->job, from + i);
+    memset(x + n, 0, (SEGMENT - n) * sizeof *x);
+    if (!segment(b, SOURCE_FP32, x, 0, kind, rule, size, bytes, stored, false)) {
+        quantize_values(b->job, from, n, codes, scale_index);
+        return;
+    }
+    memcpy(codes, bytes, encode_row_bytes(b->job->format, n));
+    memcpy((uint8_t *)b->job->scales + scale_index * stored_bytes(rule), stored, (n + size - 1) / size * stored_bytes(rule));
+}
+
+/* n values that lie side by side and end where a row does. */
+static ALWAYS_INLINE void quantize_run(const struct blocks *b, const enum source source, size_t from, size_t n,
+                                       const enum lane_kind kind, const enum rule rule, const size_t size,
+                                       uint8_t *codes, size_t scale_index, const bool stream)
+{
+    size_t i = 0, bytes = SEGMENT / GROUP * lane_group_bytes(kind);
+    for (; i + SEGMENT <= n; i += SEGMENT, codes += bytes, scale_index += SEGMENT / size) {
+        uint8_t *stored = (uint8_t *)b->job->scales + scale_index * stored_bytes(rule);
+        if (__builtin_expect(!segment(b, source, b->job->x, from + i, kind, rule, size, codes, stored, stream), 0))
+            quantize_values(b->job, from + i, SEGMENT, codes, scale_index);
+    }
+    if (i < n)
+        short_segment(b, from + i, n - i, kind, rule, size, codes, scale_index);
+}
+
+static struct blocks open_blocks(const struct encode_job *job)
+{
+    const struct format *f = job->format;
+    return (struct blocks){
+        .job = job, .f = lane_format_of(f), .e4m3 = lane_format_of(format_find("e4m3")),
+        .largest = _mm512_set1_ps(f->largest), .emax = _mm512_set1_epi32(f->emax),
+        .unit = _mm512_set1_ps(1 / (f->largest * job->tensor)), .tensor = _mm512_set1_ps(job->tensor),
+    };
+}
+
+/* Rows first..last. Where blocks fill the rows, the rows are one run. */
+static ALWAYS_INLINE void quantize_blocks(const struct encode_job *job, const enum source source, size_t first,
+                                          size_t last, const enum lane_kind kind, const enum rule rule,
+                                          const size_t size, const bool stream)
+{
+    const struct blocks b = open_blocks(job);
+    size_t bytes = encode_row_bytes(job->format, job->cols), per_row = encode_scales_of_row(job->format, job->cols);
+    size_t step = job->cols % size == 0 ? last - first : 1;
+    for (size_t row = first; row < last; row += step)
+        quantize_run(&b, source, row * job->cols, step * job->cols, kind, rule, size, job->codes + row * bytes,
+                     row * per_row, stream);
+    if (stream)
+        _mm_sfence();
+}
+
+/* True if every segment's codes may go past the caches. */
+static bool may_stream(const struct encode_job *job, size_t first, size_t size)
+{
+    size_t bytes = encode_row_bytes(job->format, job->cols);
+    return job->stream && job->cols % size == 0 && ((uintptr_t)job->codes + first * bytes) % 64 == 0;
+}
+
+static ALWAYS_INLINE void quantize_any(const struct encode_job *job, size_t first, size_t last,
+                                       const enum lane_kind kind, const enum rule rule, const size_t size)
+{
+    if (job->source == SOURCE_BF16)
+        quantize_blocks(job, SOURCE_BF16, first, last, kind, rule, size, false);
+    else if (may_stream(job, first, size))
+        quantize_blocks(job, SOURCE_FP32, first, last, kind, rule, size, true);
+    else
+        quantize_blocks(job, SOURCE_FP32, first, last, kind, rule, size, false);
+}
+
+#define BLOCKS(name, kind, rule, size) \
+    void quantize_##name##__avx512(const struct encode_job *job, size_t first, size_t last) \
+    { \
+        quantize_any(job, first, last, kind, rule, size); \
+    }
+
+BLOCKS(int4, LANE_INT4, RULE_GROUP, 128)
+BLOCKS(mxfp8, LANE_FLOAT8, RULE_MX, 32)
+BLOCKS(mxfp4, LANE_FLOAT4, RULE_MX, 32)
+BLOCKS(nvfp4, LANE_FLOAT4, RULE_NVFP4, 16)
+
+/* ---- Rows ------------------------------------------------------------------------------------------ */
+
+/* The bits of the largest magnitude of n values. */
+static ALWAYS_INLINE uint32_t row_amax(const struct encode_job *job, const enum source source, size_t from, size_t n)
+{
+    __m512i most[4];
+    uint32_t tail = 0;
+    size_t i = 0;
+    for (int k = 0; k < 4; k++)
+        most[k] = _mm512_setzero_si512();
+    for (; i + GROUP <= n; i += GROUP)
+        for (size_t k = 0; k < 4; k++)
+            most[k] = _mm512_max_epi32(most[k], magnitude(source, job->x, from + i + 16 * k));
+    for (; i < n; i++) {
+        float x = fabsf(encode_value(job, from + i));
+        uint32_t bits;
+        memcpy(&bits, &x, sizeof bits);
+        tail = bits > tail ? bits : tail;
+    }
+    most[0] = _mm512_max_epi32(_mm512_max_epi32(most[0], most[1]), _mm512_max_epi32(most[2], most[3]));
+    uint32_t bits = (uint32_t)_mm512_reduce_max_epi32(most[0]);
+    return bits > tail ? bits : tail;
+}
+
+static ALWAYS_INLINE void put_row(const struct encode_job *job, const struct lane_format *f, const enum source source,
+                                  size_t from, float inverse, uint8_t *out, const enum lane_kind kind,
+                                  const bool stream)
+{
+    __m512 by = _mm512_set1_ps(inverse), value;
+    size_t i = 0;
+    for (; i + GROUP <= job->cols; i += GROUP) {
+        __m512i code[4];
+        for (size_t k = 0; k < 4; k++)
+            code[k] = lane_code(kind, f, _mm512_mul_ps(lane_load(source, job->x, from + i + 16 * k), by), &value);
+        lane_put(kind, out + i, code, stream);
+    }
+    for (; i < job->cols; i++)
+        out[i] = (uint8_t)format_encode(job->format, encode_value(job, from + i) * inverse, (struct cast){0});
+}
+
+static ALWAYS_INLINE void quantize_rows(const struct encode_job *job, size_t first, size_t last,
+                                        const enum source source, const enum lane_kind kind)
+{
+    const struct lane_format f = lane_format_of(job->format);
+    for (size_t row = first; row < last; row++) {
+        size_t from = row * job->cols;
+        uint8_t *out = job->codes + from;
+        uint32_t bits = row_amax(job, source, from, job->cols);
+        float amax;
+        if (bits >= 0x7f800000u) {
+            quantize_values(job, from, job->cols, out, row);
+            continue;
+        }
+        memcpy(&amax, &bits, sizeof amax);
+        float scale = scale_absmax(amax, job->format->largest);
+        ((float *)job->scales)[row] = scale;
+        if (job->stream && (uintptr_t)out % 64 == 0)
+            put_row(job, &f, source, from, 1 / scale, out, kind, true);
+        else
+            put_row(job, &f, source, from, 1 / scale, out, kind, false);
+    }
+    if (job->stream)
+        _mm_sfence();
+}
+
+#define ROWS(name, kind) \
+    void quantize_##name##__avx512(const struct encode_job *job, size_t first, size_t last) \
+    { \
+        if (job->source == SOURCE_BF16) \
+            quantize_rows(job, first, last, SOURCE_BF16, kind); \
+        else \
+            quantize_rows(job, first, last, SOURCE_FP32, kind); \
+    }
+
+ROWS(int8, LANE_INT8)
+ROWS(float8, LANE_FLOAT8)
+
+#else
+typedef int no_blocks_avx512;   /* a translation unit may not be empty */
+#endif
