@@ -20,12 +20,15 @@ static ALWAYS_INLINE __m512i magnitude(const enum source source, const void *x, 
 /* Lane i of the result: the largest of most[i]'s lanes. Each step joins pairs of vectors and halves what is left. */
 static ALWAYS_INLINE __m512i largest_of_each(__m512i most[16])
 {
+    UNROLL_16
     for (int i = 0; i < 8; i++)
         most[i] = _mm512_max_epi32(_mm512_unpacklo_epi32(most[2 * i], most[2 * i + 1]),
                                    _mm512_unpackhi_epi32(most[2 * i], most[2 * i + 1]));
+    UNROLL_16
     for (int i = 0; i < 4; i++)
         most[i] = _mm512_max_epi32(_mm512_unpacklo_epi64(most[2 * i], most[2 * i + 1]),
                                    _mm512_unpackhi_epi64(most[2 * i], most[2 * i + 1]));
+    UNROLL_16
     for (int i = 0; i < 2; i++)
         most[i] = _mm512_max_epi32(_mm512_shuffle_i32x4(most[2 * i], most[2 * i + 1], 0x88),
                                    _mm512_shuffle_i32x4(most[2 * i], most[2 * i + 1], 0xdd));
@@ -37,8 +40,10 @@ static ALWAYS_INLINE __m512i largest_of_each(__m512i most[16])
 static ALWAYS_INLINE __m512i block_amax(const enum source source, const void *x, size_t i, const size_t size)
 {
     __m512i most[16];
+    UNROLL_16
     for (size_t block = 0; block < 16; block++) {
         most[block] = magnitude(source, x, i + block * size);
+        UNROLL_16
         for (size_t k = 16; k < size; k += 16)
             most[block] = _mm512_max_epi32(most[block], magnitude(source, x, i + block * size + k));
     }
@@ -119,6 +124,7 @@ static ALWAYS_INLINE void find_codes(const struct blocks *b, const enum source s
 {
     for (size_t i = 0; i < SEGMENT; i += GROUP, out += lane_group_bytes(kind)) {
         __m512i code[4];
+        UNROLL_16
         for (size_t k = 0; k < 4; k++) {
             __m512 value, by = _mm512_set1_ps(inverse[(i + 16 * k) / size]);
             code[k] = lane_code(kind, &b->f, _mm512_mul_ps(lane_load(source, x, from + i + 16 * k), by), &value);
@@ -233,9 +239,11 @@ static ALWAYS_INLINE uint32_t row_amax(const struct encode_job *job, const enum 
     __m512i most[4];
     uint32_t tail = 0;
     size_t i = 0;
+    UNROLL_16
     for (int k = 0; k < 4; k++)
         most[k] = _mm512_setzero_si512();
     for (; i + GROUP <= n; i += GROUP)
+        UNROLL_16
         for (size_t k = 0; k < 4; k++)
             most[k] = _mm512_max_epi32(most[k], magnitude(source, job->x, from + i + 16 * k));
     for (; i < n; i++) {
@@ -257,6 +265,7 @@ static ALWAYS_INLINE void put_row(const struct encode_job *job, const struct lan
     size_t i = 0;
     for (; i + GROUP <= job->cols; i += GROUP) {
         __m512i code[4];
+        UNROLL_16
         for (size_t k = 0; k < 4; k++)
             code[k] = lane_code(kind, f, _mm512_mul_ps(lane_load(source, job->x, from + i + 16 * k), by), &value);
         lane_put(kind, out + i, code, stream);

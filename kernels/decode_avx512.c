@@ -72,6 +72,7 @@ static ALWAYS_INLINE __m512 looked_up(const struct run *r, const uint8_t *codes)
 
 static ALWAYS_INLINE void decode_four(const struct run *r, const uint8_t *codes, float *out, const bool stream)
 {
+    UNROLL_16
     for (size_t k = 0; k < 4; k++)
         put_values(out + 16 * k, looked_up(r, codes + 8 * k), stream);
 }
@@ -94,6 +95,7 @@ static ALWAYS_INLINE void decode_group(const struct run *r, const uint8_t *codes
     else if (kind == LANE_FLOAT4 || kind == LANE_INT4)
         decode_four(r, codes, out, stream);
     else
+        UNROLL_16
         for (size_t k = 0; k < 4; k++)
             put_values(out + 16 * k, _mm512_mul_ps(widened(kind, codes, k), r->scale), stream);
 }
@@ -181,6 +183,7 @@ static ALWAYS_INLINE void scaled_group(const struct run *r, const struct encode_
     float unit[GROUP];
     if (kind == LANE_FLOAT8)
         decode_float8(r, codes, unit, false);
+    UNROLL_16
     for (size_t k = 0; k < 4; k++) {
         __m512 scale = scale_of_block(job, b + 16 * k / size, size, table);
         __m512 value = kind == LANE_FLOAT8 ? _mm512_loadu_ps(unit + 16 * k) : looked_up(r, codes + 8 * k);

@@ -13,14 +13,6 @@ enum { GROUP = 64 };
 /* The lanes of the sums: element i of a chunk adds into lane i mod 64. */
 struct sums {
     __m512 signal[4], noise[4], most;
-    size_t skipped;
-};
-
-struct run {
-    const struct encode_job *job;
-    struct lane_format f;
-    __m512 inverse, scale;
-    struct sums sums;
 };
 
 /* True if a value of the group is NaN or, where sums are kept, infinite. */
@@ -32,102 +24,104 @@ static ALWAYS_INLINE bool is_special(const __m512 x[4], const bool stats)
            _mm512_fpclass_ps_mask(x[2], 0x99) | _mm512_fpclass_ps_mask(x[3], 0x99);
 }
 
-static ALWAYS_INLINE void add_error(struct run *r, int k, __m512 x, __m512 value)
+/* n values of a job with 0 for what is not finite. Returns how many those are. */
+static size_t only_finite(const struct encode_job *job, size_t from, size_t n, float x[GROUP])
 {
-    __m512 difference = _mm512_sub_ps(x, _mm512_mul_ps(value, r->scale));
-    r->sums.signal[k] = _mm512_add_ps(r->sums.signal[k], _mm512_mul_ps(x, x));
-    r->sums.noise[k] = _mm512_add_ps(r->sums.noise[k], _mm512_mul_ps(difference, difference));
-    r->sums.most = _mm512_max_ps(r->sums.most, _mm512_abs_ps(difference));
+    size_t others = 0;
+    for (size_t i = 0; i < n; i++) {
+        float value = encode_value(job, from + i);
+        x[i] = isfinite(value) ? value : 0;
+        others += !isfinite(value);
+    }
+    return others;
+}
+
+/* The codes, by the reference, of those that are not finite. */
+static void encode_others(const struct encode_job *job, size_t from, size_t n, uint8_t *out)
+{
+    const struct format *f = job->format;
+    for (size_t i = 0; i < n; i++) {
+        float x = encode_value(job, from + i);
+        if (!isfinite(x))
+            encode_store(out, i, f->bits, format_encode(f, x * job->inverse, (struct cast){0}));
+    }
 }
 
 /* 64 finite values. */
-static ALWAYS_INLINE void encode_finite(struct run *r, const __m512 x[4], uint8_t *out, const enum lane_kind kind,
-                                        const bool stats, const bool stream)
+static ALWAYS_INLINE void encode_finite(const struct lane_format *f, __m512 inverse, __m512 scale, struct sums *sums,
+                                        const __m512 x[4], uint8_t *out, const enum lane_kind kind, const bool stats,
+                                        const bool stream)
 {
     __m512i code[4];
+    UNROLL_16
     for (int k = 0; k < 4; k++) {
         __m512 value;
-        code[k] = lane_code(kind, &r->f, _mm512_mul_ps(x[k], r->inverse), &value);
-        if (stats)
-            add_error(r, k, x[k], value);
+        code[k] = lane_code(kind, f, _mm512_mul_ps(x[k], inverse), &value);
+        if (!stats)
+            continue;
+        __m512 difference = _mm512_sub_ps(x[k], _mm512_mul_ps(value, scale));
+        sums->signal[k] = _mm512_add_ps(sums->signal[k], _mm512_mul_ps(x[k], x[k]));
+        sums->noise[k] = _mm512_add_ps(sums->noise[k], _mm512_mul_ps(difference, difference));
+        sums->most = _mm512_max_ps(sums->most, _mm512_abs_ps(difference));
     }
     lane_put(kind, out, code, stream);
 }
 
-/* What is not finite is encoded as 0 first and then by the reference, and takes no part in the sums. */
-static void encode_special(struct run *r, const __m512 x[4], uint8_t *out, const enum lane_kind kind, const bool stats)
+static ALWAYS_INLINE void load_group(__m512 group[4], const enum source source, const void *x, size_t i)
 {
-    float value[GROUP], finite[GROUP];
-    __m512 clean[4];
-    for (int k = 0; k < 4; k++)
-        _mm512_storeu_ps(value + 16 * k, x[k]);
-    for (int i = 0; i < GROUP; i++)
-        finite[i] = isfinite(value[i]) ? value[i] : 0;
-    for (int k = 0; k < 4; k++)
-        clean[k] = _mm512_loadu_ps(finite + 16 * k);
-    encode_finite(r, clean, out, kind, stats, false);
-    for (size_t i = 0; i < GROUP; i++) {
-        if (isfinite(value[i]))
-            continue;
-        const struct format *f = r->job->format;
-        encode_store(out, i, f->bits, format_encode(f, value[i] * r->job->inverse, (struct cast){0}));
-        r->sums.skipped++;
-    }
-}
-
-static ALWAYS_INLINE void encode_group(struct run *r, const void *x, size_t i, uint8_t *out, const enum lane_kind kind,
-                                       const enum source source, const bool stats, const bool stream)
-{
-    __m512 group[4];
+    UNROLL_16
     for (size_t k = 0; k < 4; k++)
         group[k] = lane_load(source, x, i + 16 * k);
-    if (__builtin_expect(is_special(group, stats), 0))
-        encode_special(r, group, out, kind, stats);
-    else
-        encode_finite(r, group, out, kind, stats, stream);
 }
 
-/* The last group of the tensor: zeros behind it change neither sums nor the bytes that are kept. */
-static void encode_end(struct run *r, size_t from, size_t n, uint8_t *out, const enum lane_kind kind, const bool stats)
-{
-    float x[GROUP] = {0};
-    uint8_t bytes[2 * GROUP];
-    for (size_t i = 0; i < n; i++)
-        x[i] = encode_value(r->job, from + i);
-    encode_group(r, x, 0, bytes, kind, SOURCE_FP32, stats, false);
-    memcpy(out, bytes, (n * r->job->format->bits + 7) / 8);
-}
-
-static void keep_sums(const struct sums *s, size_t n, struct error_sums *chunk)
+static ALWAYS_INLINE void keep_sums(const struct sums *s, size_t count, struct error_sums *chunk)
 {
     float signal[GROUP], noise[GROUP];
+    UNROLL_16
     for (int k = 0; k < 4; k++) {
         _mm512_storeu_ps(signal + 16 * k, s->signal[k]);
         _mm512_storeu_ps(noise + 16 * k, s->noise[k]);
     }
     *chunk = (struct error_sums){error_join(signal), error_join(noise), (double)_mm512_reduce_max_ps(s->most),
-                                 n - s->skipped};
+                                 count};
 }
 
-/* Units first..last of a job. */
+/* Units first..last of a job. Zeros behind the last value change neither the sums nor the bytes that are kept. */
 static ALWAYS_INLINE void encode_chunks(const struct encode_job *job, size_t first, size_t last,
                                         const enum lane_kind kind, const enum source source, const bool stats,
                                         const bool stream)
 {
+    const struct lane_format f = lane_format_of(job->format);
+    const __m512 inverse = _mm512_set1_ps(job->inverse), scale = _mm512_set1_ps(job->scale);
     size_t all = job->rows * job->cols, bytes = lane_group_bytes(kind);
-    struct run r = {.job = job, .f = lane_format_of(job->format), .inverse = _mm512_set1_ps(job->inverse),
-                    .scale = _mm512_set1_ps(job->scale)};
+    __m512 group[4];
     for (size_t chunk = first; chunk < last; chunk++) {
-        size_t from = chunk * ENCODE_CHUNK, n = all - from < ENCODE_CHUNK ? all - from : ENCODE_CHUNK, i;
+        size_t from = chunk * ENCODE_CHUNK, n = all - from < ENCODE_CHUNK ? all - from : ENCODE_CHUNK, i, others = 0;
         uint8_t *out = job->codes + from / GROUP * bytes;
+        struct sums sums = {0};
+        for (i = 0; i + GROUP <= n; i += GROUP, out += bytes) {
+            load_group(group, source, job->x, from + i);
+            bool special = is_special(group, stats);
+            if (__builtin_expect(special, 0)) {
+                float finite[GROUP];
+                others += only_finite(job, from + i, GROUP, finite);
+                load_group(group, SOURCE_FP32, finite, 0);
+            }
+            encode_finite(&f, inverse, scale, &sums, group, out, kind, stats, stream);
+            if (__builtin_expect(special, 0))
+                encode_others(job, from + i, GROUP, out);
+        }
+        if (i < n) {
+            float finite[GROUP] = {0};
+            uint8_t codes[2 * GROUP];
+            others += only_finite(job, from + i, n - i, finite);
+            load_group(group, SOURCE_FP32, finite, 0);
+            encode_finite(&f, inverse, scale, &sums, group, codes, kind, stats, false);
+            memcpy(out, codes, ((n - i) * job->format->bits + 7) / 8);
+            encode_others(job, from + i, n - i, out);
+        }
         if (stats)
-            r.sums = (struct sums){0};
-        for (i = 0; i + GROUP <= n; i += GROUP, out += bytes)
-            encode_group(&r, job->x, from + i, out, kind, source, stats, stream);
-        if (i < n)
-            encode_end(&r, from + i, n - i, out, kind, stats);
-        if (stats)
-            keep_sums(&r.sums, n, &job->chunks[chunk]);
+            keep_sums(&sums, n - others, &job->chunks[chunk]);
     }
     if (stream)
         _mm_sfence();

@@ -13,6 +13,9 @@
 #define READ(isa_, suffix, file_) \
     {.op = KERNEL_READ, .isa = isa_, .device = "cpu", .read = read__##suffix, \
      .function = "read__" #suffix, .file = "kernels/" file_}
+#define MOVE(isa_, suffix) \
+    {.op = KERNEL_MOVE, .isa = isa_, .device = "cpu", .move = move__##suffix, \
+     .function = "move__" #suffix, .file = "kernels/move_" #suffix ".c"}
 #define GEMV(format_, activation_, tolerance_, isa_, suffix, file_) \
     {.op = KERNEL_GEMV, .format = #format_, .activation = activation_, .isa = isa_, .device = "cpu", \
      .tolerance = tolerance_, .gemv = gemv_##format_##__##suffix, \
@@ -84,10 +87,12 @@ static const struct kernel kernels[] = {
     READ(ISA_AVX2, avx2, "stream_avx2.c"),
     PRODUCTS(2e-6f, ISA_AVX2, avx2, "gemv_avx2.c"),
     ROUNDERS(ISA_AVX2, avx2, "round_avx2.c"),
+    MOVE(ISA_AVX2, avx2),
     READ(ISA_AVX512, avx512, "stream_avx512.c"),
     PRODUCTS(2e-6f, ISA_AVX512, avx512, "gemv_avx512.c"),
     ROUNDERS(ISA_AVX512, avx512, "round_avx512.c"),
     JOBS(ISA_AVX512, avx512),
+    MOVE(ISA_AVX512, avx512),
 #endif
 };
 

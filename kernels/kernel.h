@@ -13,6 +13,7 @@
 
 enum kernel_op {
     KERNEL_READ,            /* reads a buffer and does nothing else: the memory's limit */
+    KERNEL_MOVE,            /* reads lines and writes lines and does nothing else: the limit of what also writes */
     KERNEL_GEMV,            /* y = W x, as fast as this instruction set can */
     KERNEL_GEMV_NAIVE,      /* the same as one would first write it: one weight at a time */
     KERNEL_ATTENTION,       /* decode attention, see attention.h */
@@ -29,6 +30,17 @@ typedef void gemv_fn(const struct matrix *w, const struct operand *x, float *y, 
 
 /* Reads `bytes` (a multiple of 4096, 64-byte aligned) once; returns a checksum so that no read is left out. */
 typedef uint64_t read_fn(const void *buffer, size_t bytes);
+
+/* How KERNEL_MOVE writes. */
+enum move {
+    MOVE_PLAIN,
+    MOVE_STREAM,            /* past the caches */
+    MOVE_PREFETCH,          /* plain, and asks for what it reads 2 KiB ahead */
+};
+
+/* `steps` times: reads `read` lines of 64 bytes and writes `written` ones, all 64-byte aligned. One of the two is 1, the
+ * other 1, 2, 4 or 8; else, or where the row cannot do `how`, nothing happens and the answer is false. */
+typedef bool move_fn(void *out, const void *in, size_t steps, int read, int written, enum move how);
 
 /* Values that share one scale, for KERNEL_ROUND. The counts are added to. */
 struct round_run {
@@ -67,6 +79,7 @@ struct kernel {
     gemv_fn        *gemv;
     read_fn        *read;
     attention_fn   *attention;
+    move_fn        *move;
     round_fn       *round;
     encode_job_fn  *job;            /* KERNEL_ENCODE and those after it, see encode.h */
     const char     *function;       /* its name and file, to show the source */

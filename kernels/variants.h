@@ -26,6 +26,7 @@ void quantize_values(const struct encode_job *job, size_t from, size_t n, uint8_
 
 #if defined(__x86_64__)
 round_fn round__avx2, round__avx512;
+move_fn move__avx2, move__avx512;
 read_fn read__avx2, read__avx512;
 encode_job_fn encode_float8__avx512, encode_float4__avx512, encode_int8__avx512, encode_int4__avx512,
     encode_fp16__avx512, encode_bf16__avx512;
