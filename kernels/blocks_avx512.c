@@ -60,7 +60,7 @@ struct blocks {
     struct lane_format f, e4m3;
     __m512  largest;        /* of the format */
     __m512i emax;
-    __m512  unit, tensor;   /* NVFP4: what a block's amax is multiplied by for its scale; the scale of the tensor */
+    __m512  unit, tensor;   /* NVFP4: what a block's amax is multiplied by for its scale, and that by; both folded */
 };
 
 /* FP16(amax / largest), see scale_absmax and scale_to_fp16. */
@@ -85,10 +85,10 @@ static ALWAYS_INLINE __m512 mx_scales(const struct blocks *b, __m512i amax, uint
 
 static ALWAYS_INLINE __m512 nvfp4_scales(const struct blocks *b, __m512i amax, uint8_t *stored)
 {
-    __m512 value;
-    __m512i code = lane_float(&b->e4m3, _mm512_mul_ps(_mm512_castsi512_ps(amax), b->unit), &value);
+    __m512 size;
+    __m512i code = lane_float(&b->e4m3, _mm512_mul_ps(_mm512_castsi512_ps(amax), b->unit), &size);
     _mm_storeu_si128((__m128i *)(void *)stored, _mm512_cvtepi32_epi8(code));
-    __m512 scale = _mm512_mul_ps(value, b->tensor);
+    __m512 scale = _mm512_mul_ps(size, b->tensor);
     __mmask16 any = _mm512_cmp_ps_mask(scale, _mm512_setzero_ps(), _CMP_GT_OQ);
     return _mm512_maskz_div_ps(any, _mm512_set1_ps(1), scale);
 }
@@ -101,33 +101,47 @@ static ALWAYS_INLINE size_t stored_bytes(const enum rule rule)
 
 /* ---- Segments -------------------------------------------------------------------------------------- */
 
-/* The scales of a segment: stored ones and what values are multiplied by. False if a value is not finite. */
-static ALWAYS_INLINE bool find_scales(const struct blocks *b, const enum source source, const void *x, size_t from,
-                                      const enum rule rule, const size_t size, float *inverse, uint8_t *stored)
+/* What find_scales met. */
+enum meeting {
+    MET_SPECIAL,            /* a value that is not finite: for the reference */
+    MET_BEYOND,             /* codes that must be limited: an integer's scale that was rounded down, or could not grow */
+    MET_WITHIN,
+};
+
+/* The scales of a segment: stored ones and what values are multiplied by. */
+static ALWAYS_INLINE enum meeting find_scales(const struct blocks *b, const enum source source, const void *x,
+                                              size_t from, const enum rule rule, const size_t size, float *inverse,
+                                              uint8_t *stored)
 {
     __m512i most = _mm512_setzero_si512();
+    __m512 reach = _mm512_setzero_ps();
     for (size_t block = 0; block < SEGMENT / size; block += 16) {
         __m512i amax = block_amax(source, x, from + block * size, size);
         uint8_t *out = stored + block * stored_bytes(rule);
         __m512 found = rule == RULE_GROUP ? group_scales(b, amax, out)
                        : rule == RULE_MX  ? mx_scales(b, amax, out)
                                           : nvfp4_scales(b, amax, out);
-        _mm512_storeu_ps(inverse + block, found);
+        _mm512_storeu_ps(inverse + block, _mm512_mul_ps(found, _mm512_set1_ps(b->f.fold)));
+        reach = _mm512_max_ps(reach, _mm512_mul_ps(found, _mm512_castsi512_ps(amax)));
         most = _mm512_max_epi32(most, amax);
     }
-    return _mm512_cmpge_epi32_mask(most, _mm512_set1_epi32(0x7f800000)) == 0;
+    if (_mm512_cmpge_epi32_mask(most, _mm512_set1_epi32(0x7f800000)))
+        return MET_SPECIAL;
+    __m512 bound = _mm512_add_ps(b->largest, _mm512_set1_ps(0.25f));
+    return rule == RULE_GROUP && _mm512_cmp_ps_mask(reach, bound, _CMP_GT_OQ) ? MET_BEYOND : MET_WITHIN;
 }
 
 static ALWAYS_INLINE void find_codes(const struct blocks *b, const enum source source, const void *x, size_t from,
                                      const enum lane_kind kind, const size_t size, const float *inverse, uint8_t *out,
-                                     const bool stream)
+                                     const bool within, const bool stream)
 {
     for (size_t i = 0; i < SEGMENT; i += GROUP, out += lane_group_bytes(kind)) {
         __m512i code[4];
         UNROLL_16
         for (size_t k = 0; k < 4; k++) {
-            __m512 value, by = _mm512_set1_ps(inverse[(i + 16 * k) / size]);
-            code[k] = lane_code(kind, &b->f, _mm512_mul_ps(lane_load(source, x, from + i + 16 * k), by), &value);
+            __m512 by = _mm512_set1_ps(inverse[(i + 16 * k) / size]), magnitudes;
+            __m512 y = _mm512_mul_ps(lane_load(source, x, from + i + 16 * k), by);
+            code[k] = lane_code(kind, &b->f, y, &magnitudes, within);
         }
         lane_put(kind, out, code, stream);
     }
@@ -139,10 +153,12 @@ static ALWAYS_INLINE bool segment(const struct blocks *b, const enum source sour
                                   uint8_t *stored, const bool stream)
 {
     float inverse[SEGMENT / BLOCK_LEAST];
-    if (!find_scales(b, source, x, from, rule, size, inverse, stored))
-        return false;
-    find_codes(b, source, x, from, kind, size, inverse, codes, stream);
-    return true;
+    enum meeting met = find_scales(b, source, x, from, rule, size, inverse, stored);
+    if (met == MET_WITHIN)
+        find_codes(b, source, x, from, kind, size, inverse, codes, true, stream);
+    else if (met == MET_BEYOND)
+        find_codes(b, source, x, from, kind, size, inverse, codes, false, stream);
+    return met != MET_SPECIAL;
 }
 
 /* Less than a segment, n values of a row: zeros behind them add nothing. */
@@ -177,14 +193,14 @@ static ALWAYS_INLINE void quantize_run(const struct blocks *b, const enum source
         short_segment(b, from + i, n - i, kind, rule, size, codes, scale_index);
 }
 
-static struct blocks open_blocks(const struct encode_job *job)
+static ALWAYS_INLINE struct blocks open_blocks(const struct encode_job *job, const enum lane_kind kind)
 {
     const struct format *f = job->format;
-    return (struct blocks){
-        .job = job, .f = lane_format_of(f), .e4m3 = lane_format_of(format_find("e4m3")),
-        .largest = _mm512_set1_ps(f->largest), .emax = _mm512_set1_epi32(f->emax),
-        .unit = _mm512_set1_ps(1 / (f->largest * job->tensor)), .tensor = _mm512_set1_ps(job->tensor),
-    };
+    struct blocks b = {.job = job, .f = lane_format_of(f, kind), .e4m3 = lane_format_of(format_find("e4m3"), LANE_FLOAT8),
+                       .largest = _mm512_set1_ps(f->largest), .emax = _mm512_set1_epi32(f->emax)};
+    b.unit = _mm512_set1_ps(1 / (f->largest * job->tensor) * b.e4m3.fold);
+    b.tensor = _mm512_set1_ps(job->tensor / b.e4m3.fold);
+    return b;
 }
 
 /* Rows first..last. Where blocks fill the rows, the rows are one run. */
@@ -192,7 +208,7 @@ static ALWAYS_INLINE void quantize_blocks(const struct encode_job *job, const en
                                           size_t last, const enum lane_kind kind, const enum rule rule,
                                           const size_t size, const bool stream)
 {
-    const struct blocks b = open_blocks(job);
+    const struct blocks b = open_blocks(job, kind);
     size_t bytes = encode_row_bytes(job->format, job->cols), per_row = encode_scales_of_row(job->format, job->cols);
     size_t step = job->cols % size == 0 ? last - first : 1;
     for (size_t row = first; row < last; row += step)
@@ -212,7 +228,9 @@ static bool may_stream(const struct encode_job *job, size_t first, size_t size)
 static ALWAYS_INLINE void quantize_any(const struct encode_job *job, size_t first, size_t last,
                                        const enum lane_kind kind, const enum rule rule, const size_t size)
 {
-    if (job->source == SOURCE_BF16)
+    if (rule == RULE_NVFP4 && !(job->tensor <= 0x1p100f))
+        quantize__scalar(job, first, last);         /* too large to fold */
+    else if (job->source == SOURCE_BF16)
         quantize_blocks(job, SOURCE_BF16, first, last, kind, rule, size, false);
     else if (may_stream(job, first, size))
         quantize_blocks(job, SOURCE_FP32, first, last, kind, rule, size, true);
@@ -261,40 +279,45 @@ static ALWAYS_INLINE void put_row(const struct encode_job *job, const struct lan
                                   size_t from, float inverse, uint8_t *out, const enum lane_kind kind,
                                   const bool stream)
 {
-    __m512 by = _mm512_set1_ps(inverse), value;
+    __m512 by = _mm512_set1_ps(inverse * f->fold), size;
     size_t i = 0;
     for (; i + GROUP <= job->cols; i += GROUP) {
         __m512i code[4];
         UNROLL_16
         for (size_t k = 0; k < 4; k++)
-            code[k] = lane_code(kind, f, _mm512_mul_ps(lane_load(source, job->x, from + i + 16 * k), by), &value);
+            code[k] = lane_code(kind, f, _mm512_mul_ps(lane_load(source, job->x, from + i + 16 * k), by), &size, true);
         lane_put(kind, out + i, code, stream);
     }
     for (; i < job->cols; i++)
         out[i] = (uint8_t)format_encode(job->format, encode_value(job, from + i) * inverse, (struct cast){0});
 }
 
+static ALWAYS_INLINE void quantize_one(const struct encode_job *job, const struct lane_format *f, size_t row,
+                                       const enum source source, const enum lane_kind kind)
+{
+    size_t from = row * job->cols;
+    uint8_t *out = job->codes + from;
+    uint32_t bits = row_amax(job, source, from, job->cols);
+    float amax;
+    memcpy(&amax, &bits, sizeof amax);
+    float scale = scale_absmax(amax, job->format->largest), inverse = 1 / scale;
+    if (bits >= 0x7f800000u || !lane_folds(inverse, 1)) {
+        quantize_values(job, from, job->cols, out, row);
+        return;
+    }
+    ((float *)job->scales)[row] = scale;
+    if (job->stream && (uintptr_t)out % 64 == 0)
+        put_row(job, f, source, from, inverse, out, kind, true);
+    else
+        put_row(job, f, source, from, inverse, out, kind, false);
+}
+
 static ALWAYS_INLINE void quantize_rows(const struct encode_job *job, size_t first, size_t last,
                                         const enum source source, const enum lane_kind kind)
 {
-    const struct lane_format f = lane_format_of(job->format);
-    for (size_t row = first; row < last; row++) {
-        size_t from = row * job->cols;
-        uint8_t *out = job->codes + from;
-        uint32_t bits = row_amax(job, source, from, job->cols);
-        float amax;
-        if (bits >= 0x7f800000u) {
-            quantize_values(job, from, job->cols, out, row);
-            continue;
-        }
-        memcpy(&amax, &bits, sizeof amax);
-        float scale = scale_absmax(amax, job->format->largest);
-        ((float *)job->scales)[row] = scale;
-        if (job->stream && (uintptr_t)out % 64 == 0)
-            put_row(job, &f, source, from, 1 / scale, out, kind, true);
-        else
-            put_row(job, &f, source, from, 1 / scale, out, kind, false);
-    }
+    const struct lane_format f = lane_format_of(job->format, kind);
+    for (size_t row = first; row < last; row++)
+        quantize_one(job, &f, row, source, kind);
     if (job->stream)
         _mm_sfence();
 }

@@ -14,7 +14,7 @@ struct run {
     const struct format *format;
     __m512  scale;          /* 8-bit floats: times 2^(15 - bias) */
     __m512  table;          /* 4 bits: the values of all codes, times the scale */
-    __m512i shift;          /* 8-bit floats: from the mantissa's end to FP16's */
+    __m512i shift, kept;    /* 8-bit floats: from their exponent's place to FP16's; the bits that are then theirs */
     float   plain;          /* the scale itself */
 };
 
@@ -26,12 +26,10 @@ static ALWAYS_INLINE void put_values(float *out, __m512 value, const bool stream
         _mm512_storeu_ps(out, value);
 }
 
-/* 32 codes, one in each 16 bits. The sign moves to the top, the rest to where FP16 has it. */
-static ALWAYS_INLINE void put_float8(const struct run *r, __m256i bytes, float *out, const bool stream)
+/* 32 codes, one in the upper half of each 16 bits: with its exponent in FP16's place, converted. */
+static ALWAYS_INLINE void put_float8(const struct run *r, __m512i code, float *out, const bool stream)
 {
-    __m512i code = _mm512_cvtepu8_epi16(bytes), top = _mm512_set1_epi16(INT16_MIN);
-    __m512i size = _mm512_sllv_epi16(_mm512_and_si512(code, _mm512_set1_epi16(0x7f)), r->shift);
-    __m512i half = _mm512_ternarylogic_epi32(size, _mm512_slli_epi16(code, 8), top, 0xf8);
+    __m512i half = _mm512_and_si512(_mm512_srav_epi16(code, r->shift), r->kept);
     __m512 low = _mm512_cvtph_ps(_mm512_castsi512_si256(half));
     __m512 high = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(half, 1));
     put_values(out, _mm512_mul_ps(low, r->scale), stream);
@@ -58,8 +56,10 @@ static ALWAYS_INLINE void decode_float8(const struct run *r, const uint8_t *code
         decode_slowly(r, codes, GROUP, out);
         return;
     }
-    put_float8(r, _mm512_castsi512_si256(bytes), out, stream);
-    put_float8(r, _mm512_extracti64x4_epi64(bytes, 1), out + 32, stream);
+    /* Unpacking works within 128 bits: put apart the eights that shall come first and those that shall come last. */
+    bytes = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7), bytes);
+    put_float8(r, _mm512_unpacklo_epi8(_mm512_setzero_si512(), bytes), out, stream);
+    put_float8(r, _mm512_unpackhi_epi8(_mm512_setzero_si512(), bytes), out + 32, stream);
 }
 
 /* The values of sixteen 4-bit codes. */
@@ -106,7 +106,8 @@ static struct run open_run(const struct encode_job *job, const enum lane_kind ki
     struct run r = {.format = f, .scale = _mm512_set1_ps(job->scale), .plain = job->scale};
     if (kind == LANE_FLOAT8) {
         r.scale = _mm512_set1_ps(ldexpf(job->scale, 15 - f->bias));
-        r.shift = _mm512_set1_epi16((short)(10 - f->lane[2]));
+        r.shift = _mm512_set1_epi16((short)(f->lane[2] - 2));
+        r.kept = _mm512_set1_epi16((short)(0x8000 | 0x7f << (10 - f->lane[2])));
     } else if (kind == LANE_FLOAT4 || kind == LANE_INT4) {
         float table[16];
         for (uint32_t code = 0; code < 16; code++)

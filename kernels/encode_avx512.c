@@ -47,7 +47,7 @@ static void encode_others(const struct encode_job *job, size_t from, size_t n, u
     }
 }
 
-/* 64 finite values. */
+/* 64 finite values. A code's value has the sign of x, or is 0, so the error is that of the magnitudes. */
 static ALWAYS_INLINE void encode_finite(const struct lane_format *f, __m512 inverse, __m512 scale, struct sums *sums,
                                         const __m512 x[4], uint8_t *out, const enum lane_kind kind, const bool stats,
                                         const bool stream)
@@ -55,14 +55,14 @@ static ALWAYS_INLINE void encode_finite(const struct lane_format *f, __m512 inve
     __m512i code[4];
     UNROLL_16
     for (int k = 0; k < 4; k++) {
-        __m512 value;
-        code[k] = lane_code(kind, f, _mm512_mul_ps(x[k], inverse), &value);
+        __m512 size;
+        code[k] = lane_code(kind, f, _mm512_mul_ps(x[k], inverse), &size, false);
         if (!stats)
             continue;
-        __m512 difference = _mm512_sub_ps(x[k], _mm512_mul_ps(value, scale));
+        __m512 difference = _mm512_sub_ps(_mm512_abs_ps(x[k]), _mm512_mul_ps(size, scale));
         sums->signal[k] = _mm512_add_ps(sums->signal[k], _mm512_mul_ps(x[k], x[k]));
         sums->noise[k] = _mm512_add_ps(sums->noise[k], _mm512_mul_ps(difference, difference));
-        sums->most = _mm512_max_ps(sums->most, _mm512_abs_ps(difference));
+        sums->most = _mm512_range_ps(sums->most, difference, 0xb);      /* the largest of the magnitudes */
     }
     lane_put(kind, out, code, stream);
 }
@@ -91,8 +91,8 @@ static ALWAYS_INLINE void encode_chunks(const struct encode_job *job, size_t fir
                                         const enum lane_kind kind, const enum source source, const bool stats,
                                         const bool stream)
 {
-    const struct lane_format f = lane_format_of(job->format);
-    const __m512 inverse = _mm512_set1_ps(job->inverse), scale = _mm512_set1_ps(job->scale);
+    const struct lane_format f = lane_format_of(job->format, kind);
+    const __m512 inverse = _mm512_set1_ps(job->inverse * f.fold), scale = _mm512_set1_ps(job->scale / f.fold);
     size_t all = job->rows * job->cols, bytes = lane_group_bytes(kind);
     __m512 group[4];
     for (size_t chunk = first; chunk < last; chunk++) {
@@ -132,12 +132,18 @@ static ALWAYS_INLINE void encode_any(const struct encode_job *job, size_t first,
                                      const enum lane_kind kind, const bool stats)
 {
     bool stream = job->stream && (uintptr_t)job->codes % 64 == 0;
-    if (job->source == SOURCE_BF16)
+    if (!lane_folds(job->inverse, job->scale)) {
+        if (stats)
+            encode_stats__scalar(job, first, last);
+        else
+            encode__scalar(job, first, last);
+    } else if (job->source == SOURCE_BF16) {
         encode_chunks(job, first, last, kind, SOURCE_BF16, stats, false);
-    else if (stream)
+    } else if (stream) {
         encode_chunks(job, first, last, kind, SOURCE_FP32, stats, true);
-    else
+    } else {
         encode_chunks(job, first, last, kind, SOURCE_FP32, stats, false);
+    }
 }
 
 #define ENCODER(name, kind) \

@@ -5,6 +5,7 @@
 #define KERNELS_LANES_AVX512_H
 
 #include <immintrin.h>
+#include <math.h>
 #include <string.h>
 
 #include "kernels/encode.h"
@@ -13,29 +14,34 @@
 /* Which arithmetic an element takes; a constant wherever it is inlined. */
 enum lane_kind { LANE_FLOAT8, LANE_FLOAT4, LANE_INT8, LANE_INT4, LANE_FP16, LANE_BF16 };
 
-/* One format as vectors. */
+/* One format as vectors. Floats of at most 8 bits work on values times `fold`, a power of two: see lane_float. */
 struct lane_format {
+    float   fold;
     __m512  largest;        /* beyond it everything becomes it */
-    __m512  normal;         /* floats: the smallest normal value */
-    __m512  magic;          /* floats: 2^23 steps of the subnormals: adding it rounds them, and leaves their code below */
-    __m512i last;           /* floats: the lowest mantissa bit that is kept */
-    __m512i half;           /* floats: just under half of it, less the difference of the biases */
-    __m512i rebias;         /* floats: that difference, to get a value back */
-    __m512i shift;          /* floats: mantissa bits that go */
+    __m512i normal;         /* floats: the bits of the smallest normal value */
+    __m512  power;          /* floats: 2^(mantissa bits that go) */
+    __m512i shift;          /* floats: how many those are */
     __m512i sign_shift;     /* floats: from FP32's sign to the code's */
     __m512i below_sign;     /* floats: the code's bits below its sign */
 };
 
-static ALWAYS_INLINE struct lane_format lane_format_of(const struct format *f)
+static ALWAYS_INLINE struct lane_format lane_format_of(const struct format *f, const enum lane_kind kind)
 {
-    int shift = 23 - f->lane[2], rebias = (127 - f->bias) << 23;
+    bool small = kind == LANE_FLOAT8 || kind == LANE_FLOAT4;
+    int shift = 23 - f->lane[2];
+    float fold = small ? ldexpf(1, -((128 - f->bias) & ((1 << f->lane[1]) - 1))) : 1;
     return (struct lane_format){
-        .largest = _mm512_set1_ps(f->largest), .normal = _mm512_set1_ps(f->normal),
-        .magic = _mm512_set1_ps(f->smallest * 0x1p23f), .last = _mm512_set1_epi32(1 << shift),
-        .half = _mm512_set1_epi32((1 << (shift - 1)) - 1 - rebias), .rebias = _mm512_set1_epi32(rebias),
+        .fold = fold, .largest = _mm512_set1_ps(f->largest * fold),
+        .normal = _mm512_castps_si512(_mm512_set1_ps(f->normal * fold)), .power = _mm512_set1_ps(ldexpf(1, shift)),
         .shift = _mm512_set1_epi32(shift), .sign_shift = _mm512_set1_epi32(32 - f->bits),
         .below_sign = _mm512_set1_epi32((1 << (f->bits - 1)) - 1),
     };
+}
+
+/* False where folding would leave FP32's range: such scales are left to the reference. */
+static inline bool lane_folds(float inverse, float scale)
+{
+    return inverse >= 0x1p-100f && scale <= 0x1p100f;
 }
 
 /* Least magnitude of y and `most`, with the sign of y. */
@@ -44,56 +50,56 @@ static ALWAYS_INLINE __m512 lane_limit(__m512 y, __m512 most)
     return _mm512_range_ps(y, most, 0x2);
 }
 
-/* The codes of floats of at most 8 bits; *value what they stand for, where it is used. Normal numbers are rounded as
- * integers: a carry out of the mantissa raises the exponent by itself. Subnormal ones are rounded by the adder. */
-static ALWAYS_INLINE __m512i lane_float(const struct lane_format *f, __m512 y, __m512 *value)
+/* The codes of floats of at most 8 bits; *size their magnitudes. Let e be the power of two below |y|, not less than the
+ * smallest normal value. |y| + e * 2^shift keeps of |y| as many bits as the format has, rounded to nearest even by the
+ * adder (the product is exact), and its lowest bits count how many of those steps |y| has. The code is that count and the
+ * exponent's field, less what the biases differ by and a hidden one: a constant, which `fold` makes a multiple of the
+ * field's range. A carry out of the mantissa raises the exponent by itself. */
+static ALWAYS_INLINE __m512i lane_float(const struct lane_format *f, __m512 y, __m512 *size)
 {
     __m512 a = _mm512_range_ps(y, f->largest, 0xa);         /* the least of the magnitudes */
-    __m512i bits = _mm512_castps_si512(a), sum = _mm512_add_epi32(bits, f->half);
-    sum = _mm512_mask_add_epi32(sum, _mm512_test_epi32_mask(bits, f->last), sum, _mm512_set1_epi32(1));
-    __mmask16 normal = _mm512_cmpge_epi32_mask(bits, _mm512_castps_si512(f->normal));
-    __m512 fixed = _mm512_add_ps(a, f->magic);
-    __m512i code = _mm512_mask_srlv_epi32(_mm512_castps_si512(fixed), normal, sum, f->shift);
-
-    __m512i kept = _mm512_and_si512(sum, _mm512_sub_epi32(_mm512_setzero_si512(), f->last));
-    __m512i size = _mm512_mask_add_epi32(_mm512_castps_si512(_mm512_sub_ps(fixed, f->magic)), normal, kept, f->rebias);
-    __m512i sign = _mm512_castps_si512(y), top = _mm512_set1_epi32(INT32_MIN);
-    *value = _mm512_castsi512_ps(_mm512_ternarylogic_epi32(size, sign, top, 0xf8));     /* size | (sign & top) */
-    __m512i moved = _mm512_srlv_epi32(sign, f->sign_shift);
-    return _mm512_ternarylogic_epi32(f->below_sign, code, moved, 0xca);     /* code below the sign, the sign above */
+    __m512i exponent = _mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(0x7f800000));
+    exponent = _mm512_max_epi32(exponent, f->normal);
+    __m512 e = _mm512_castsi512_ps(exponent), sum = _mm512_fmadd_ps(e, f->power, a);
+    __m512i code = _mm512_add_epi32(_mm512_castps_si512(sum), _mm512_srlv_epi32(exponent, f->shift));
+    __m512i sign = _mm512_srlv_epi32(_mm512_castps_si512(y), f->sign_shift);
+    *size = _mm512_fnmadd_ps(e, f->power, sum);
+    return _mm512_ternarylogic_epi32(f->below_sign, code, sign, 0xca);      /* code below the sign, the sign above */
 }
 
-static ALWAYS_INLINE __m512i lane_integer(const struct lane_format *f, __m512 y, __m512 *value)
+/* Magnitudes in *size here and below; `within`: no value exceeds the largest. */
+static ALWAYS_INLINE __m512i lane_integer(const struct lane_format *f, __m512 y, __m512 *size, const bool within)
 {
-    __m512i code = _mm512_cvtps_epi32(lane_limit(y, f->largest));
-    *value = _mm512_cvtepi32_ps(code);
+    __m512i code = _mm512_cvtps_epi32(within ? y : lane_limit(y, f->largest));
+    *size = _mm512_abs_ps(_mm512_cvtepi32_ps(code));
     return code;
 }
 
 /* In the lower half of each lane. */
-static ALWAYS_INLINE __m512i lane_bf16(const struct lane_format *f, __m512 y, __m512 *value)
+static ALWAYS_INLINE __m512i lane_bf16(const struct lane_format *f, __m512 y, __m512 *size)
 {
     __m512i bits = _mm512_castps_si512(lane_limit(y, f->largest)), sum = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
     sum = _mm512_mask_add_epi32(sum, _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x10000)), sum, _mm512_set1_epi32(1));
-    *value = _mm512_castsi512_ps(_mm512_and_si512(sum, _mm512_set1_epi32((int32_t)0xffff0000u)));
+    *size = _mm512_castsi512_ps(_mm512_and_si512(sum, _mm512_set1_epi32(0x7fff0000)));
     return _mm512_srli_epi32(sum, 16);
 }
 
-static ALWAYS_INLINE __m512i lane_fp16(const struct lane_format *f, __m512 y, __m512 *value)
+static ALWAYS_INLINE __m512i lane_fp16(const struct lane_format *f, __m512 y, __m512 *size)
 {
     __m256i half = _mm512_cvtps_ph(lane_limit(y, f->largest), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    *value = _mm512_cvtph_ps(half);
+    *size = _mm512_abs_ps(_mm512_cvtph_ps(half));
     return _mm512_cvtepu16_epi32(half);
 }
 
-static ALWAYS_INLINE __m512i lane_code(const enum lane_kind kind, const struct lane_format *f, __m512 y, __m512 *value)
+static ALWAYS_INLINE __m512i lane_code(const enum lane_kind kind, const struct lane_format *f, __m512 y, __m512 *size,
+                                       const bool within)
 {
     switch (kind) {
     case LANE_INT8:
-    case LANE_INT4: return lane_integer(f, y, value);
-    case LANE_FP16: return lane_fp16(f, y, value);
-    case LANE_BF16: return lane_bf16(f, y, value);
-    default:        return lane_float(f, y, value);
+    case LANE_INT4: return lane_integer(f, y, size, within);
+    case LANE_FP16: return lane_fp16(f, y, size);
+    case LANE_BF16: return lane_bf16(f, y, size);
+    default:        return lane_float(f, y, size);
     }
 }
 
