@@ -1,6 +1,6 @@
 /* blocks_avx512.c: values to packed codes, the scale of each row, group or block found on the way.
- * Rows are read twice, the second time from a cache. Blocks go in two phases over 2048 values: the scales of all, sixteen
- * at a time, then the codes, so that neither waits for the divisions of the other. */
+ * Rows are read twice, the second time from a cache. Blocks go in two phases over 2048 values: the scales of all,
+ * sixteen at a time, then the codes, so that codes do not wait for divisions. */
 #include "kernels/variants.h"
 
 #if defined(__x86_64__)
@@ -104,7 +104,7 @@ static ALWAYS_INLINE size_t stored_bytes(const enum rule rule)
 /* What find_scales met. */
 enum meeting {
     MET_SPECIAL,            /* a value that is not finite: for the reference */
-    MET_BEYOND,             /* codes that must be limited: an integer's scale that was rounded down, or could not grow */
+    MET_BEYOND,             /* codes to be limited: an integer's scale that was rounded down, or could not grow */
     MET_WITHIN,
 };
 
@@ -175,7 +175,8 @@ static ALWAYS_INLINE void short_segment(const struct blocks *b, size_t from, siz
         return;
     }
     memcpy(codes, bytes, encode_row_bytes(b->job->format, n));
-    memcpy((uint8_t *)b->job->scales + scale_index * stored_bytes(rule), stored, (n + size - 1) / size * stored_bytes(rule));
+    uint8_t *scales = (uint8_t *)b->job->scales + scale_index * stored_bytes(rule);
+    memcpy(scales, stored, (n + size - 1) / size * stored_bytes(rule));
 }
 
 /* n values that lie side by side and end where a row does. */
@@ -196,8 +197,8 @@ static ALWAYS_INLINE void quantize_run(const struct blocks *b, const enum source
 static ALWAYS_INLINE struct blocks open_blocks(const struct encode_job *job, const enum lane_kind kind)
 {
     const struct format *f = job->format;
-    struct blocks b = {.job = job, .f = lane_format_of(f, kind), .e4m3 = lane_format_of(format_find("e4m3"), LANE_FLOAT8),
-                       .largest = _mm512_set1_ps(f->largest), .emax = _mm512_set1_epi32(f->emax)};
+    struct blocks b = {.job = job, .f = lane_format_of(f, kind),
+                       .e4m3 = lane_format_of(format_find("e4m3"), LANE_FLOAT8), .largest = _mm512_set1_ps(f->largest), .emax = _mm512_set1_epi32(f->emax)};
     b.unit = _mm512_set1_ps(1 / (f->largest * job->tensor) * b.e4m3.fold);
     b.tensor = _mm512_set1_ps(job->tensor / b.e4m3.fold);
     return b;

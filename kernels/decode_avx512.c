@@ -178,8 +178,9 @@ static ALWAYS_INLINE __m512 scale_of_block(const struct encode_job *job, size_t 
 }
 
 /* 64 values of blocks of `size`, the first of them block b. The element's own factor comes first: it is exact. */
-static ALWAYS_INLINE void scaled_group(const struct run *r, const struct encode_job *job, const uint8_t *codes, size_t b,
-                                       float *out, const enum lane_kind kind, const size_t size, const float *table)
+static ALWAYS_INLINE void scaled_group(const struct run *r, const struct encode_job *job, const uint8_t *codes,
+                                       size_t b, float *out, const enum lane_kind kind, const size_t size,
+                                       const float *table)
 {
     float unit[GROUP];
     if (kind == LANE_FLOAT8)
@@ -200,9 +201,10 @@ static ALWAYS_INLINE void dequantize_run(const struct run *r, const struct encod
     size_t i = 0, bytes = lane_group_bytes(kind);
     for (; i + GROUP <= n; i += GROUP, codes += bytes)
         scaled_group(r, job, codes, b + i / size, job->values + from + i, kind, size, table);
-    for (size_t k = i; k < n; k++)
-        job->values[from + k] =
-            format_decode(job->format, encode_load(codes, k - i, job->format->bits)) * encode_scale_at(job, b + k / size);
+    for (size_t k = i; k < n; k++) {
+        uint32_t code = encode_load(codes, k - i, job->format->bits);
+        job->values[from + k] = format_decode(job->format, code) * encode_scale_at(job, b + k / size);
+    }
 }
 
 static ALWAYS_INLINE void dequantize_blocks(const struct encode_job *job, size_t first, size_t last,

@@ -38,8 +38,8 @@ enum move {
     MOVE_PREFETCH,          /* plain, and asks for what it reads 2 KiB ahead */
 };
 
-/* `steps` times: reads `read` lines of 64 bytes and writes `written` ones, all 64-byte aligned. One of the two is 1, the
- * other 1, 2, 4 or 8; else, or where the row cannot do `how`, nothing happens and the answer is false. */
+/* `steps` times: reads `read` lines of 64 bytes and writes `written` ones, all 64-byte aligned. One of the two is 1,
+ * the other 1, 2, 4 or 8; else nothing happens and the answer is false. */
 typedef bool move_fn(void *out, const void *in, size_t steps, int read, int written, enum move how);
 
 /* Values that share one scale, for KERNEL_ROUND. The counts are added to. */

@@ -1,6 +1,6 @@
 /* lanes_avx512.h: elements in AVX-512 lanes, for encode_avx512.c, decode_avx512.c and blocks_avx512.c alone.
- * Sixteen values to their codes, and 64 codes to packed bytes; what differs between formats comes from the format's row.
- * All of it expects no NaN: callers look for NaN first, 64 values at a time, and leave such a group to the reference. */
+ * Sixteen values to their codes, 64 codes to packed bytes; what differs between formats comes from the format's row.
+ * No NaN may come here: callers look for it first, 64 values at a time, and leave it to the reference. */
 #ifndef KERNELS_LANES_AVX512_H
 #define KERNELS_LANES_AVX512_H
 
@@ -51,10 +51,10 @@ static ALWAYS_INLINE __m512 lane_limit(__m512 y, __m512 most)
 }
 
 /* The codes of floats of at most 8 bits; *size their magnitudes. Let e be the power of two below |y|, not less than the
- * smallest normal value. |y| + e * 2^shift keeps of |y| as many bits as the format has, rounded to nearest even by the
- * adder (the product is exact), and its lowest bits count how many of those steps |y| has. The code is that count and the
- * exponent's field, less what the biases differ by and a hidden one: a constant, which `fold` makes a multiple of the
- * field's range. A carry out of the mantissa raises the exponent by itself. */
+ * smallest normal value. |y| + e * 2^shift keeps as many bits of |y| as the format has, rounded to nearest even by the
+ * adder (the product is exact), and its lowest bits count how many of those steps |y| has. The code is that count and
+ * the exponent's field, less what the biases differ by and a hidden one: a constant, which `fold` makes a multiple of
+ * the field's range. A carry out of the mantissa raises the exponent by itself. */
 static ALWAYS_INLINE __m512i lane_float(const struct lane_format *f, __m512 y, __m512 *size)
 {
     __m512 a = _mm512_range_ps(y, f->largest, 0xa);         /* the least of the magnitudes */
@@ -78,8 +78,10 @@ static ALWAYS_INLINE __m512i lane_integer(const struct lane_format *f, __m512 y,
 /* In the lower half of each lane. */
 static ALWAYS_INLINE __m512i lane_bf16(const struct lane_format *f, __m512 y, __m512 *size)
 {
-    __m512i bits = _mm512_castps_si512(lane_limit(y, f->largest)), sum = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
-    sum = _mm512_mask_add_epi32(sum, _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x10000)), sum, _mm512_set1_epi32(1));
+    __m512i bits = _mm512_castps_si512(lane_limit(y, f->largest));
+    __mmask16 odd = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x10000));
+    __m512i sum = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
+    sum = _mm512_mask_add_epi32(sum, odd, sum, _mm512_set1_epi32(1));
     *size = _mm512_castsi512_ps(_mm512_and_si512(sum, _mm512_set1_epi32(0x7fff0000)));
     return _mm512_srli_epi32(sum, 16);
 }
