@@ -96,6 +96,9 @@ static const struct host_doc docs[] = {
       "options: { rows?: integer|integer[], cols?: integer|integer[], times?: number, value?: number,"
       " count?: integer }",
       "tensor", "A copy with a rectangle, from 1 { from, to }, multiplied or set; count: so many values anywhere." },
+    { "tensor:clipped", "options: { share?: number, limit?: number }", "tensor",
+      "A copy with each row clamped to a share of its largest, or every value to a limit." },
+    { "tensor:minus", "other: tensor", "tensor", "The differences." },
     { "tensor:shuffled", "", "tensor", "The same values in another order." },
     { "tensor:replaced", "other: tensor|number, columns: integer[]", "tensor",
       "A copy with these columns, from 1, of another tensor, or 0." },

@@ -141,6 +141,38 @@ static int tensor_with(lua_State *L)
     return 1;
 }
 
+/* t:clipped { share = s } -> each row clamped to s times its largest; { limit = l }: every value clamped to l. */
+static int tensor_clipped(lua_State *L)
+{
+    static const char *const names[] = { "share", "limit", NULL };
+    const struct shared *of = hosttensor_check(L, 1);
+    host_options(L, 2, names);
+    double share = host_number(L, 2, "share", 1, 0, 1), limit = host_number(L, 2, "limit", HUGE_VAL, 0, HUGE_VAL);
+    struct shared *s = push_copy(L, of, "clipped");
+    for (size_t i = 0; i < s->rows; i++) {
+        float *row = s->values + i * s->cols, most = 0;
+        for (size_t j = 0; j < s->cols; j++)
+            most = fmaxf(most, fabsf(row[j]));
+        most = (float)fmin((double)most * share, limit);
+        for (size_t j = 0; j < s->cols; j++)
+            row[j] = fminf(fmaxf(row[j], -most), most);
+    }
+    hosttensor_measure(s);
+    return 1;
+}
+
+/* t:minus(other) -> the differences: the error of a rounded tensor. */
+static int tensor_minus(lua_State *L)
+{
+    const struct shared *of = hosttensor_check(L, 1), *other = hosttensor_check(L, 2);
+    luaL_argcheck(L, other->rows == of->rows && other->cols == of->cols, 2, "of another shape");
+    struct shared *s = push_copy(L, of, "difference");
+    for (size_t i = 0; i < s->rows * s->cols; i++)
+        s->values[i] -= other->values[i];
+    hosttensor_measure(s);
+    return 1;
+}
+
 /* t:shuffled() -> the same values in an order that the seed picks. */
 static int tensor_shuffled(lua_State *L)
 {
@@ -243,6 +275,8 @@ static int tensor_top(lua_State *L)
 
 const struct lab_function hostmatrix_methods[] = {
     { "with", tensor_with, 5 },
+    { "clipped", tensor_clipped, 5 },
+    { "minus", tensor_minus, 5 },
     { "shuffled", tensor_shuffled, 5 },
     { "replaced", tensor_replaced, 5 },
     { "maxima", tensor_maxima, 5 },

@@ -248,8 +248,8 @@ static bool push_method(lua_State *L, const char *name)
 static int tensor_index(lua_State *L)
 {
     static const char *const names[] = { "rows", "cols", "n", "name", "amax", "rms", "nonfinite", "at", "columns",
-                                         "take", "transposed", "with", "shuffled", "replaced", "maxima", "count",
-                                         "top" };
+                                         "take", "transposed", "with", "clipped", "minus", "shuffled", "replaced",
+                                         "maxima", "count", "top" };
     const struct shared *s = hosttensor_check(L, 1);
     const char *name = luaL_checkstring(L, 2);
     if (strcmp(name, "rows") == 0)

@@ -81,6 +81,11 @@ static const struct object column_mark = { "column mark", (const struct field[])
     { .name = "at", .type = FIELD_INTEGER, .flags = FIELD_REQUIRED, .min = 0, .max = 1e9, .help = "column, from 0" },
     TEXT("label", ""), END }, "a column worth pointing at" };
 
+static const struct object map = { "map", (const struct field[]){
+    NEED_TEXT("label", ""), TEXT("note", "a second line: its figure"), ROLE,
+    { .name = "levels", .type = FIELD_STRING, .flags = FIELD_LIST | FIELD_REQUIRED, .most = 128, .max = 256,
+      .help = "as the rows of heat" }, END }, "one of several matrices" };
+
 static const struct object knob = { "knob", (const struct field[]){
     NEED_TEXT("name", ""), TEXT("label", ""), { .name = "value", .type = FIELD_VALUE, .flags = FIELD_REQUIRED },
     TEXTS("choices", 16, "the values of a choice knob"), NUM("from", ""), NUM("to", ""), SCALE,
@@ -144,6 +149,10 @@ const struct object view_kinds[VIEW_KIND_COUNT] = {
         TEXT("row", "what a row is"), TEXT("column", "what a column is"), TEXT("low", "what level 0 stands for"),
         TEXT("high", "what level 15 stands for"), TEXT("measure", "|x|, error"),
         LIST("marks", column_mark, 8, "columns of the matrix"), END }, "a matrix as levels" },
+    [VIEW_MAPS] = { "maps", (const struct field[]){
+        VIEW("maps"), TEXT("title", ""), NEED_LIST("maps", map, 6, ""), BOOL("beside", "side by side, not as strips"),
+        TEXT("low", "what level 0 stands for"), TEXT("high", "what level 15 stands for"),
+        TEXT("measure", "|x|, error"), END }, "several matrices on one scale" },
     [VIEW_BARS] = { "bars", (const struct field[]){
         VIEW("bars"), TEXT("title", ""), NEED_LIST("bars", bar, 24, ""), TEXT("unit", ""), SCALE,
         NUM("from", "default 0"), NUM("to", "default the largest"), LIST("marks", mark, 8, "on the bars' axis"), END },

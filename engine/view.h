@@ -32,6 +32,7 @@ enum view_kind {
     VIEW_GRID,     /* a number line: a format's values and marks on it; also guess and outcome on one axis */
     VIEW_HIST,     /* histogram, the grid under it */
     VIEW_HEAT,     /* matrix of levels */
+    VIEW_MAPS,     /* several matrices of levels on one scale, stacked as strips or beside each other */
     VIEW_BARS,     /* bars, optionally split; the guess on the same axis */
     VIEW_PLOT,     /* curves */
     VIEW_ROOFLINE, /* attainable speed over FLOPs a byte */

@@ -17,6 +17,9 @@ enum {
     HEAT_ROWS   = 128,
     HEAT_COLS   = 256,
     VALUES_MOST = 512,
+    MAPS_MOST   = 6,
+    MAP_ROWS    = 24,   /* one of several is drawn small */
+    MAP_COLS    = 128,
 };
 
 static const char BLOCK[] = "saffron.block";
@@ -173,30 +176,70 @@ static void set_level_text(json_t *block, const char *name, const char *prefix, 
         json_object_set_new(block, name, json_string(text));
 }
 
-/* heat { x } shows |x|, heat { q } the size of the error: at most 128 x 256 levels, by largest magnitude. */
-static const char *fill_heat(json_t *block, const struct host_matrix *m, const struct host_matrix *none)
+/* A matrix reduced to at most *rows x *cols cells by largest magnitude, and how many those are then; `high` grows to
+ * the largest. NULL: no memory. */
+static double *reduce(const struct host_matrix *m, size_t *rows, size_t *cols, double *high)
 {
-    (void)none;
-    if (!m)
-        return NULL;
-    size_t rows = m->rows < HEAT_ROWS ? m->rows : HEAT_ROWS, cols = m->cols < HEAT_COLS ? m->cols : HEAT_COLS;
-    double *cell = calloc(rows * cols + 1, sizeof *cell), high = 0;
+    *rows = m->rows < *rows ? m->rows : *rows;
+    *cols = m->cols < *cols ? m->cols : *cols;
+    double *cell = calloc(*rows * *cols + 1, sizeof *cell);
+    for (size_t i = 0; cell && i < *rows * *cols; i++) {
+        cell[i] = heat_cell(m, i / *cols, *rows, i % *cols, *cols);
+        if (cell[i] > *high)
+            *high = cell[i];
+    }
+    return cell;
+}
+
+static json_t *level_rows(const double *cell, size_t rows, size_t cols, double high)
+{
     json_t *lines = json_array();
     char line[HEAT_COLS + 1];
-    if (!cell)
-        return "out of memory";
-    for (size_t i = 0; i < rows * cols; i++) {
-        cell[i] = heat_cell(m, i / cols, rows, i % cols, cols);
-        if (cell[i] > high)
-            high = cell[i];
-    }
     for (size_t r = 0; r < rows; r++) {
         for (size_t c = 0; c < cols; c++)
             line[c] = level_of(cell[r * cols + c], high);
         json_array_append_new(lines, json_stringn(line, cols));
     }
+    return lines;
+}
+
+/* maps { { x, label = }, { q, label = } }: |x| or the size of the error, all on the scale of the largest. */
+static const char *fill_maps(json_t *block, const struct host_matrix *m, size_t count)
+{
+    double *cell[MAPS_MOST] = { NULL }, high = 0;
+    size_t rows[MAPS_MOST], cols[MAPS_MOST];
+    bool complete = true;
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = MAP_ROWS;
+        cols[i] = MAP_COLS;
+        cell[i] = reduce(&m[i], &rows[i], &cols[i], &high);
+        complete = complete && cell[i];
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (complete)
+            json_object_set_new(json_array_get(json_object_get(block, "maps"), i), "levels",
+                                level_rows(cell[i], rows[i], cols[i], high));
+        free(cell[i]);
+    }
+    if (!json_object_get(block, "measure"))
+        json_object_set_new(block, "measure", json_string(count && m[0].original ? "|error|" : "|x|"));
+    set_level_text(block, "low", "up to ", high / 1000);
+    set_level_text(block, "high", "", high);
+    return complete ? NULL : "out of memory";
+}
+
+/* heat { x } shows |x|, heat { q } the size of the error. */
+static const char *fill_heat(json_t *block, const struct host_matrix *m, const struct host_matrix *none)
+{
+    (void)none;
+    if (!m)
+        return NULL;
+    size_t rows = HEAT_ROWS, cols = HEAT_COLS;
+    double high = 0, *cell = reduce(m, &rows, &cols, &high);
+    if (!cell)
+        return "out of memory";
+    json_object_set_new(block, "rows", level_rows(cell, rows, cols, high));
     free(cell);
-    json_object_set_new(block, "rows", lines);
     json_object_set_new(block, "shape", json_pack("[I, I]", (json_int_t)m->rows, (json_int_t)m->cols));
     if (!json_object_get(block, "measure"))
         json_object_set_new(block, "measure", json_string(m->original ? "|error|" : "|x|"));
@@ -271,7 +314,8 @@ static const struct maker {
     { VIEW_QUOTE, "text", NULL },     { VIEW_CODE, "text", NULL },       { VIEW_TABLE, "rows", NULL },
     { VIEW_FORMULA, "terms", NULL },  { VIEW_BITS, "rows", fill_bits },  { VIEW_GRID, NULL, fill_grid },
     { VIEW_HIST, NULL, fill_hist },   { VIEW_HEAT, NULL, fill_heat },    { VIEW_BARS, "bars", NULL },
-    { VIEW_PLOT, "series", NULL },    { VIEW_ROOFLINE, "roofs", NULL },  { VIEW_STACK, "rows", NULL },
+    { VIEW_MAPS, "maps", NULL },      { VIEW_PLOT, "series", NULL },    { VIEW_ROOFLINE, "roofs", NULL },
+    { VIEW_STACK, "rows", NULL },
 };
 
 /* Takes the handle out of a field of the table at 1, so that the rest is JSON. */
@@ -293,6 +337,43 @@ static bool take_handle(lua_State *L, bool first, struct host_matrix *out)
     else
         lua_setfield(L, 1, "grid");
     return true;
+}
+
+/* [-0, +n] Takes the handle at the start of each map of the table at 1 (its list, or field "maps"), and puts copies
+ * of the maps without it into that field; how many. The handles stay on the stack, and so alive. */
+static size_t take_maps(lua_State *L, struct host_matrix *out)
+{
+    size_t count = 0;
+    if (lua_getfield(L, 1, "maps") != LUA_TTABLE)
+        lua_pushvalue(L, 1);
+    int from = lua_gettop(L), map = from + 2;
+    lua_newtable(L);
+    while (lua_rawgeti(L, from, (lua_Integer)count + 1) == LUA_TTABLE && count < MAPS_MOST) {
+        lua_newtable(L);
+        for (lua_pushnil(L); lua_next(L, map);) {
+            lua_pushvalue(L, -2);
+            lua_insert(L, -2);
+            if (lua_type(L, -2) == LUA_TSTRING)
+                lua_rawset(L, map + 1);
+            else
+                lua_pop(L, 2);
+        }
+        lua_rawseti(L, from + 1, (lua_Integer)count + 1);
+        lua_rawgeti(L, map, 1);
+        if (!hostlib_matrix(L, -1, &out[count]))
+            luaL_error(L, "view.maps: a map starts with a tensor: { x, label = \"...\" }");
+        lua_insert(L, from);
+        from++, map++, count++;
+        lua_settop(L, map - 1);
+    }
+    lua_settop(L, map - 1);
+    lua_setfield(L, 1, "maps");
+    for (lua_Integer i = 1; i <= (lua_Integer)count; i++) {
+        lua_pushnil(L);
+        lua_rawseti(L, 1, i);
+    }
+    lua_pop(L, 1);
+    return count;
 }
 
 /* The table at 1 is the author's: what is changed is a copy. */
@@ -344,6 +425,9 @@ static int make_block(lua_State *L)
     if (!lua_istable(L, 1))
         return luaL_error(L, "view.%s takes a table: view.%s { ... }", name, name);
     copy_table(L);
+    struct host_matrix maps[MAPS_MOST];
+    luaL_checkstack(L, 3 * MAPS_MOST + 8, "too many maps");
+    size_t map_count = m->kind == VIEW_MAPS ? take_maps(L, maps) : 0;
     bool has_first = m->fill && take_handle(L, true, &first), has_grid = m->fill && take_handle(L, false, &grid);
     struct block *b = lua_newuserdatauv(L, sizeof *b, 0);
     b->json = NULL;
@@ -353,7 +437,8 @@ static int make_block(lua_State *L)
         return luaL_error(L, "view.%s: %s", name, why);
     b->json = name_main(json, m);
     json_object_set_new(b->json, "view", json_string(name));
-    const char *bad = m->fill ? m->fill(b->json, has_first ? &first : NULL, has_grid ? &grid : NULL) : NULL;
+    const char *bad = m->fill ? m->fill(b->json, has_first ? &first : NULL, has_grid ? &grid : NULL)
+                    : m->kind == VIEW_MAPS ? fill_maps(b->json, maps, map_count) : NULL;
     if (bad || !view_check(b->json, why, sizeof why))
         return luaL_error(L, "view.%s: %s", name, bad ? bad : why);
     return 1;

@@ -133,7 +133,8 @@ static char *without_spans(const char *said)
 /* Fields whose strings are for the machine. */
 static bool is_machine_field(const char *name)
 {
-    static const char *const names[] = { "view", "role", "scale", "style", "op", "state", "id", "bits", "name", NULL };
+    static const char *const names[] = { "view", "role", "scale", "style", "op", "state", "id", "bits", "name",
+                                         "levels", NULL };
     for (int i = 0; names[i]; i++)
         if (strcmp(names[i], name) == 0)
             return true;

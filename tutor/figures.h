@@ -19,6 +19,7 @@ int figure_grid(struct pen *pen, const json_t *block);     /* figures_grid.c */
 int figure_place(struct pen *pen, const json_t *block);
 int figure_hist(struct pen *pen, const json_t *block);     /* figures_hist.c */
 int figure_heat(struct pen *pen, const json_t *block);     /* figures_heat.c */
+int figure_maps(struct pen *pen, const json_t *block);     /* figures_maps.c */
 int figure_bars(struct pen *pen, const json_t *block);     /* figures_bars.c */
 int figure_stack(struct pen *pen, const json_t *block);    /* figures_stack.c */
 int figure_plot(struct pen *pen, const json_t *block);     /* figures_plot.c */
@@ -30,6 +31,13 @@ int figure_working(struct pen *pen, const json_t *block);
 int figure_choices(struct pen *pen, const json_t *block);  /* figures_list.c */
 int figure_ranking(struct pen *pen, const json_t *block);
 int figure_menu(struct pen *pen, const json_t *block);
+
+/* ------------------------------------------------------------------------------------------- pieces of figures */
+
+/* Rows of levels as a map of `columns` cells by `halves` half rows of cells; returns the rows of cells that it took.
+ * And its legend. */
+int heat_cells(struct pen *pen, const json_t *rows, int x, int y, int columns, int halves);
+int heat_legend(struct pen *pen, int title_width, int y, const json_t *block);
 
 /* ------------------------------------------------------------------------------- numbers that both faces show */
 

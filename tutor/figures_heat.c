@@ -126,7 +126,7 @@ static struct heat heat_new(const json_t *block, int width, int rows, bool shade
 }
 
 /* "what it measures  low ▁▂▃ high" at the right of the title's line, below it when both do not fit. */
-static int draw_legend(struct pen *pen, int title_width, int y, const json_t *block)
+int heat_legend(struct pen *pen, int title_width, int y, const json_t *block)
 {
     const char *measure = view_text(block, "measure", ""), *low = view_text(block, "low", "none");
     const char *high = view_text(block, "high", "most");
@@ -145,6 +145,22 @@ static int draw_legend(struct pen *pen, int title_width, int y, const json_t *bl
     }
     pen_text(pen, x + 1, row, high, STYLE_DIM);
     return row + 1 - y;
+}
+
+int heat_cells(struct pen *pen, const json_t *rows, int x, int y, int columns, int halves)
+{
+    bool whole = pen->shades || pen->ascii;
+    struct heat heat = { .rows = rows, .height = (int)json_array_size(rows), .columns = columns, .whole = whole,
+                         .lines = whole ? (halves + 1) / 2 : halves };
+    heat.width = (int)json_string_length(json_array_get(rows, 0));
+    if (heat.width == 0)
+        return 0;
+    if (heat.columns > heat.width * WIDEST_CELL)
+        heat.columns = heat.width * WIDEST_CELL;
+    if (heat.lines < heat.height)
+        heat.lines = even_lines(heat.height, heat.lines);
+    draw_cells(pen, &heat, x, y);
+    return whole ? heat.lines : (heat.lines + 1) / 2;
 }
 
 /* Numbers of the matrix's rows at the left, every fourth row of cells; the first and the last are enough on a small
@@ -227,7 +243,7 @@ int figure_heat(struct pen *pen, const json_t *block)
     int title_rows = pen_wrap(pen, 0, 0, pen->width, title, STYLE_TEXT);
     int y = title_rows > 1 ? title_rows : 0;
 
-    y += draw_legend(pen, title_rows > 1 ? 0 : text_width(title), y, block);
+    y += heat_legend(pen, title_rows > 1 ? 0 : text_width(title), y, block);
     if (heat.columns == 0)
         return y;
     draw_cells(pen, &heat, gutter, y);

@@ -121,6 +121,23 @@ void say_hist(struct sayer *say, const json_t *block)
     say_text(say, view_text(block, "note", NULL));
 }
 
+/* What a map would show at a glance is in the notes and in the sentences below it. */
+void say_maps(struct sayer *say, const json_t *block)
+{
+    const char *measure = view_text(block, "measure", "");
+    size_t i;
+    json_t *map;
+    say_text(say, view_text(block, "title", NULL));
+    say_add(say, "maps%s%s on one scale:", *measure ? " of " : "", measure);
+    say_more(say, "lowest level %s, highest %s", view_text(block, "low", "none"), view_text(block, "high", "most"));
+    say_end(say);
+    json_array_foreach(json_object_get(block, "maps"), i, map) {
+        const char *note = view_text(map, "note", NULL);
+        say_add(say, "%s%s%s", view_text(map, "label", ""), note ? ": " : "", note ? note : "");
+        say_end(say);
+    }
+}
+
 void say_heat(struct sayer *say, const json_t *block)
 {
     const json_t *shape = json_object_get(block, "shape");

@@ -364,6 +364,25 @@ function view.hist(fields) end
 ---@return block
 function view.heat(fields) end
 
+---@class map one of several matrices
+---@field label string
+---@field note? string a second line: its figure
+---@field role? "guess"|"outcome"|"value"|"wrong"|"limit"|"plain" whose mark it is
+---@field levels string[] as the rows of heat
+
+---@class maps_fields several matrices on one scale
+---@field title? string
+---@field maps map[]
+---@field beside? boolean side by side, not as strips
+---@field low? string what level 0 stands for
+---@field high? string what level 15 stands for
+---@field measure? string |x|, error
+
+--- several matrices on one scale
+---@param fields maps_fields|string|table
+---@return block
+function view.maps(fields) end
+
 ---@class part a part of a bar or a stack
 ---@field label string
 ---@field value number
@@ -676,6 +695,16 @@ tensor.nonfinite = nil
 ---@param options { rows?: integer|integer[], cols?: integer|integer[], times?: number, value?: number, count?: integer }
 ---@return tensor
 function tensor:with(options) end
+
+--- A copy with each row clamped to a share of its largest, or every value to a limit.
+---@param options { share?: number, limit?: number }
+---@return tensor
+function tensor:clipped(options) end
+
+--- The differences.
+---@param other tensor
+---@return tensor
+function tensor:minus(other) end
 
 --- The same values in another order.
 ---@return tensor
