@@ -3,6 +3,7 @@
 #include "db/calibration.h"
 
 #include "db/fold.h"
+#include "db/memory.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -125,6 +126,24 @@ static json_t *mean(double sum, int n)
     return n ? json_real(sum / n) : json_null();
 }
 
+static void put_sums(json_t *out, const struct sums *s)
+{
+    json_object_set_new(out, "n", json_integer(s->n));
+    json_object_set_new(out, "hits", json_integer(s->hits));
+    json_object_set_new(out, "brier", mean(s->brier, s->n));
+    json_object_set_new(out, "mean_confidence", mean(s->chance, s->n));
+    json_object_set_new(out, "hit_rate", mean(s->hits, s->n));
+}
+
+static void join(struct sums *all, const struct sums *s)
+{
+    all->n += s->n;
+    all->hits += s->hits;
+    all->surprises += s->surprises;
+    all->chance += s->chance;
+    all->brier += s->brier;
+}
+
 static json_t *level_json(int level, const struct sums *sums)
 {
     double low, high;
@@ -135,44 +154,125 @@ static json_t *level_json(int level, const struct sums *sums)
                      sums->n ? json_real(high) : json_null());
 }
 
-static json_t *total_json(const struct sums *by_level)
+/* Columns 1 on: the sums of a group of forecasts. */
+#define SUMS "count(*), sum(hit), sum(chance), sum((chance - hit) * (chance - hit)), sum(hit = 0 AND chance >= 0.75)"
+
+static struct sums read_sums(sqlite3_stmt *stmt)
 {
-    struct sums all = { 0 };
-    json_t     *rows = json_array();
+    return (struct sums){ .n = sqlite3_column_int(stmt, 1),
+                          .hits = sqlite3_column_int(stmt, 2),
+                          .chance = sqlite3_column_double(stmt, 3),
+                          .brier = sqlite3_column_double(stmt, 4),
+                          .surprises = sqlite3_column_int(stmt, 5) };
+}
+
+static bool add_levels(struct base *base, json_t *reply)
+{
+    struct sums   by_level[LEVELS] = { 0 }, all = { 0 };
+    int           rc = SQLITE_ERROR;
+    json_t       *rows = json_array();
+    sqlite3_stmt *stmt = base_stmt(base, "SELECT level, " SUMS " FROM forecast WHERE hit IS NOT NULL GROUP BY level");
+    while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW)
+        for (int i = 0; i < LEVELS; i++)
+            if (strcmp(base_text(stmt, 0), levels[i]) == 0)
+                by_level[i] = read_sums(stmt);
+    sqlite3_reset(stmt);
     for (int i = 0; i < LEVELS; i++) {
-        all.n += by_level[i].n;
-        all.hits += by_level[i].hits;
-        all.surprises += by_level[i].surprises;
-        all.chance += by_level[i].chance;
-        all.brier += by_level[i].brier;
+        join(&all, &by_level[i]);
         json_array_append_new(rows, level_json(i, &by_level[i]));
     }
-    return json_pack("{s:i, s:b, s:i, s:o, s:o, s:o, s:i, s:o}", "n", all.n, "enough",
-                     all.n >= CALIBRATION_ENOUGH, "hits", all.hits, "brier", mean(all.brier, all.n),
-                     "mean_confidence", mean(all.chance, all.n), "hit_rate", mean(all.hits, all.n),
-                     "surprises", all.surprises, "levels", rows);
+    put_sums(reply, &all);
+    json_object_set_new(reply, "enough", json_boolean(all.n >= CALIBRATION_ENOUGH));
+    json_object_set_new(reply, "surprises", json_integer(all.surprises));
+    json_object_set_new(reply, "levels", rows);
+    return rc == SQLITE_DONE;
+}
+
+static bool add_lessons(struct base *base, json_t *reply)
+{
+    int           rc = SQLITE_ERROR;
+    json_t       *rows = json_array();
+    sqlite3_stmt *stmt =
+        base_stmt(base, "SELECT lesson, " SUMS " FROM forecast WHERE hit IS NOT NULL GROUP BY lesson ORDER BY lesson");
+    while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW) {
+        struct sums sums = read_sums(stmt);
+        json_t     *row = json_pack("{s:s}", "lesson", base_text(stmt, 0));
+        put_sums(row, &sums);
+        json_array_append_new(rows, row);
+    }
+    sqlite3_reset(stmt);
+    json_object_set_new(reply, "lessons", rows);
+    return rc == SQLITE_DONE;
+}
+
+static void add_group(json_t *rows, int from, int64_t utc, const struct sums *sums)
+{
+    json_t *row = json_pack("{s:i, s:i, s:I}", "from", from, "to", from + sums->n - 1, "utc", (json_int_t)utc);
+    put_sums(row, sums);
+    json_array_append_new(rows, row);
+}
+
+/* In the order in which they were made; the last group may be smaller. */
+static bool add_over_time(struct base *base, json_t *reply)
+{
+    struct sums   sums = { 0 };
+    int           rc = SQLITE_ERROR, from = 1;
+    int64_t       utc = 0;
+    json_t       *rows = json_array();
+    sqlite3_stmt *stmt = base_stmt(base, "SELECT utc, 1, hit, chance, (chance - hit) * (chance - hit), 0 FROM forecast"
+                                         " WHERE hit IS NOT NULL ORDER BY utc, device, seq");
+    while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW) {
+        struct sums one = read_sums(stmt);
+        join(&sums, &one);
+        utc = sqlite3_column_int64(stmt, 0);
+        if (sums.n == CALIBRATION_GROUP) {
+            add_group(rows, from, utc, &sums);
+            from += sums.n;
+            sums = (struct sums){ 0 };
+        }
+    }
+    sqlite3_reset(stmt);
+    if (sums.n)
+        add_group(rows, from, utc, &sums);
+    json_object_set_new(reply, "over_time", rows);
+    return rc == SQLITE_DONE;
+}
+
+static bool add_magnitudes(struct base *base, json_t *reply)
+{
+    sqlite3_stmt *stmt = base_stmt(
+        base, "SELECT count(octaves), avg(octaves), sum(octaves <= 1), (SELECT octaves FROM forecast WHERE octaves"
+              " NOT NULL ORDER BY octaves LIMIT 1 OFFSET (SELECT (count(octaves) - 1) / 2 FROM forecast))"
+              " FROM forecast");
+    int rc = stmt ? base_step(base, stmt) : SQLITE_ERROR;
+    if (rc == SQLITE_ROW) {
+        int n = sqlite3_column_int(stmt, 0);
+        json_object_set_new(reply, "magnitudes",
+                            json_pack("{s:i, s:o, s:o, s:i}", "n", n, "median_octaves",
+                                      mean(n * sqlite3_column_double(stmt, 3), n), "mean_octaves",
+                                      mean(n * sqlite3_column_double(stmt, 1), n), "within_one",
+                                      sqlite3_column_int(stmt, 2)));
+    }
+    sqlite3_reset(stmt);
+    return rc == SQLITE_ROW;
 }
 
 static json_t *calibration_reply(struct base *base, int64_t utc, int offset, const char *arg)
 {
-    struct sums   by_level[LEVELS] = { 0 };
-    sqlite3_stmt *stmt = base_stmt(
-        base, "SELECT level, count(*), sum(hit), sum(chance), sum((chance - hit) * (chance - hit)),"
-              " sum(hit = 0 AND chance >= 0.75) FROM forecast WHERE hit IS NOT NULL GROUP BY level");
-    int rc = SQLITE_ERROR;
+    json_t *reply = json_object();
     (void)utc;
     (void)offset;
     (void)arg;
-    while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW)
-        for (int i = 0; i < LEVELS; i++)
-            if (strcmp(base_text(stmt, 0), levels[i]) == 0)
-                by_level[i] = (struct sums){ .n = sqlite3_column_int(stmt, 1),
-                                             .hits = sqlite3_column_int(stmt, 2),
-                                             .surprises = sqlite3_column_int(stmt, 5),
-                                             .chance = sqlite3_column_double(stmt, 3),
-                                             .brier = sqlite3_column_double(stmt, 4) };
-    sqlite3_reset(stmt);
-    return rc == SQLITE_DONE ? total_json(by_level) : NULL;
+    bool    ok = reply && add_levels(base, reply) && add_lessons(base, reply) && add_over_time(base, reply) &&
+              add_magnitudes(base, reply);
+    json_t *forgetting = ok ? memory_forgetting(base) : NULL, *evidence = forgetting ? memory_evidence(base) : NULL;
+    if (evidence && json_object_set_new(reply, "forgetting", forgetting) == 0 &&
+        json_object_set_new(reply, "evidence", evidence) == 0)
+        return reply;
+    if (!evidence)
+        json_decref(forgetting);
+    json_decref(reply);
+    return NULL;
 }
 
 const struct derived calibration_derived = {

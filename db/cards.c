@@ -193,8 +193,8 @@ static bool remember(struct base *base, const struct entry *entry, const struct 
     const struct schedule *s = &card->schedule;
     int64_t                since = s->reviews ? s->last_day : s->made_day;
     sqlite3_stmt          *stmt =
-        base_stmt(base, "INSERT OR REPLACE INTO review(lesson, step, uuid, elapsed, age, recall, good, predicted)"
-                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+        base_stmt(base, "INSERT OR REPLACE INTO review(lesson, step, uuid, elapsed, age, recall, good,"
+                        " predicted, utc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
     if (!stmt)
         return false;
     int64_t elapsed = day > since ? day - since : 0;
@@ -207,6 +207,7 @@ static bool remember(struct base *base, const struct entry *entry, const struct 
         sqlite3_bind_double(stmt, 6, fsrs_recall(fsrs_defaults, (double)elapsed, s->memory.stability));
     sqlite3_bind_int(stmt, 7, good);
     sqlite3_bind_int(stmt, 8, card->predicted);
+    sqlite3_bind_int64(stmt, 9, entry->utc);
     return run(base, stmt);
 }
 
@@ -421,7 +422,7 @@ const struct derived cards_derived = {
               " due_day INTEGER, reviews INTEGER, lapses INTEGER, surprise INTEGER, predicted INTEGER,"
               " last_review TEXT, PRIMARY KEY(lesson, step)) WITHOUT ROWID;"
               "CREATE TABLE review(lesson TEXT, step TEXT, uuid TEXT, elapsed INTEGER, age INTEGER, recall REAL,"
-              " good INTEGER, predicted INTEGER, PRIMARY KEY(lesson, step, uuid)) WITHOUT ROWID",
+              " good INTEGER, predicted INTEGER, utc INTEGER, PRIMARY KEY(lesson, step, uuid)) WITHOUT ROWID",
     .forget = { "DELETE FROM card WHERE lesson = ?1", "DELETE FROM review WHERE lesson = ?1" },
     .fold = cards_fold,
     .reply = cards_reply,

@@ -79,7 +79,7 @@ expect "a setting" 0 "^theme light" set theme light
 expect "a setting is kept" 0 "^theme light" set theme
 expect "unknown setting" 2 "no setting 'tehme', did you mean 'theme'?" set tehme
 expect "bad value" 2 "'lite' is no value for 'theme'" set theme lite
-expect "no predictions yet" 0 "No prediction is scored yet" stats
+expect "no predictions yet" 0 "No scored predictions yet" stats
 expect "calibration as JSON" 0 '"n": 0' stats --json
 
 # --- databases that are no good

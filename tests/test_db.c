@@ -401,6 +401,79 @@ static void calibration_by_hand(void **state)
     json_decref(c);
 }
 
+/* Everything that is grouped, against counts made here. */
+static void calibration_in_groups(void **state)
+{
+    struct bench *b = *state;
+    char          result[100];
+    for (int i = 0; i < 45; i++) {
+        bool far = i % 3 == 0;
+        snprintf(result, sizeof result, "{\"hit\":%s,\"octaves\":%s}", i % 2 ? "true" : "false", far ? "2.5" : "0.5");
+        predict(b, i, "{\"type\":\"number\",\"confidence\":50}", result);
+    }
+    say(b, "prediction", "m", "s", "{\"type\":\"number\",\"confidence\":95}");
+    say(b, "result", "m", "s", "{\"hit\":true}");
+    json_t *c = ask(b, STORE_CALIBRATION, NULL), *over = json_object_get(c, "over_time");
+    assert_true(json_is_true(json_object_get(c, "enough")));
+    assert_int_equal(json_array_size(over), 3);
+    for (int i = 0; i < 3; i++) {
+        json_t *row = json_array_get(over, (size_t)i);
+        assert_int_equal(number(row, "from"), 20 * i + 1);
+        assert_int_equal(number(row, "to"), i < 2 ? 20 * i + 20 : 46);
+        assert_int_equal(number(row, "hits"), i < 2 ? 10 : 3);
+    }
+    json_t *lessons = json_object_get(c, "lessons");
+    assert_int_equal(json_array_size(lessons), 2);
+    assert_int_equal(number(json_array_get(lessons, 0), "n"), 45);
+    assert_near(json_number_value(json_object_get(json_array_get(lessons, 1), "brier")), 0.0025);
+    json_t *m = json_object_get(c, "magnitudes");
+    assert_int_equal(number(m, "n"), 45);
+    assert_int_equal(number(m, "within_one"), 30);
+    assert_near(json_number_value(json_object_get(m, "median_octaves")), 0.5);
+    assert_near(json_number_value(json_object_get(m, "mean_octaves")), (15 * 2.5 + 30 * 0.5) / 45);
+    json_decref(c);
+}
+
+/* 12 cards of each kind, reviewed twice on the first day, then a day and four days later. */
+static void forgetting_and_evidence(void **state)
+{
+    struct bench      *b = *state;
+    struct store_reply r;
+    char               step[16];
+    for (int i = 0; i < 24; i++) {
+        snprintf(step, sizeof step, "s%d", i);
+        if (i < 12)
+            say(b, "prediction", "l", step, "{\"type\":\"number\",\"confidence\":50}");
+        say(b, i < 12 ? "result" : "answer", "l", step, i < 12 ? "{\"hit\":true," CARD "}" : "{" CARD "}");
+    }
+    for (int round = 0; round < 4; round++) {
+        b->utc += round < 2 ? 600000 : round == 2 ? DAY : 4 * (int64_t)DAY;
+        for (int i = 0; i < 24; i++) {
+            snprintf(step, sizeof step, "s%d", i);
+            grade(b, step, round == 2 && (i % 12) < (i < 12 ? 2 : 8) ? "again" : "good", &r);
+        }
+        json_t *c = ask(b, STORE_CALIBRATION, NULL), *f = json_object_get(c, "forgetting");
+        assert_int_equal(number(f, "reviews"), 24 * (round + 1));
+        assert_int_equal(json_is_true(json_object_get(f, "enough")), round >= 2);
+        json_decref(c);
+    }
+    json_t *c = ask(b, STORE_CALIBRATION, NULL);
+    json_t *day = json_array_get(json_object_get(json_object_get(c, "forgetting"), "bins"), 0);
+    assert_int_equal(number(day, "from"), 1);
+    assert_int_equal(number(day, "n"), 24);
+    assert_int_equal(number(day, "recalled"), 14);
+    assert_near(json_number_value(json_object_get(day, "expected")), fsrs_recall(fsrs_defaults, 1, 2.3065));
+    json_t *later = json_array_get(json_object_get(json_object_get(c, "forgetting"), "bins"), 2);
+    assert_int_equal(number(later, "n"), 24);
+    assert_int_equal(number(later, "recalled"), 24);
+    json_t *e = json_object_get(c, "evidence"), *predicted = json_object_get(e, "predicted");
+    assert_true(json_is_true(json_object_get(e, "enough")));
+    assert_int_equal(number(predicted, "cards"), 12);
+    assert_int_equal(number(predicted, "recalled"), 10);
+    assert_int_equal(number(json_object_get(e, "read"), "recalled"), 4);
+    json_decref(c);
+}
+
 static void wilson_values(void **state)
 {
     double low, high;
@@ -462,6 +535,8 @@ int main(void)
         test(undo_of_a_grade),
         test(the_day_starts_at_four),
         test(calibration_by_hand),
+        test(calibration_in_groups),
+        test(forgetting_and_evidence),
         test(wilson_values),
         test(settings_have_defaults_and_change),
     };

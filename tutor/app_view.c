@@ -7,6 +7,7 @@
 #include "engine/view.h"
 #include "tutor/app_state.h"
 #include "tutor/search.h"
+#include "tutor/stats.h"
 
 static void add(json_t *list, json_t *block)
 {
@@ -141,65 +142,10 @@ static json_t *map(const struct app *a)
 
 /* --- statistics --------------------------------------------------------------------------------------------------- */
 
-static void add_calibration(const struct app *a, json_t *body)
-{
-    const json_t *c = a->calibration;
-    int n = (int)json_integer_value(json_object_get(c, "n")),
-        hits = (int)json_integer_value(json_object_get(c, "hits"));
-    char text[256], brier[32], mean[32], rate[32];
-    add_heading(body, "Do you know what you know?");
-    if (n == 0) {
-        add_prose(body, "No scored predictions yet. Each guess with a confidence adds one.");
-        return;
-    }
-    snprintf(text, sizeof text,
-             "%d of %d predictions hit. You said %s %% on average; %s %% were right. "
-             "Brier score %s (0 is perfect, 0.25 a coin).",
-             hits, n, view_format(100 * view_number(c, "mean_confidence", NAN), mean, sizeof mean),
-             view_format(100 * view_number(c, "hit_rate", NAN), rate, sizeof rate),
-             view_format(view_number(c, "brier", NAN), brier, sizeof brier));
-    add_prose(body, text);
-    if (!json_is_true(json_object_get(c, "enough"))) {
-        snprintf(text, sizeof text,
-                 "%d predictions are too few to judge your calibration; from 20 on a plot stands here.", n);
-        add_prose(body, text);
-        return;
-    }
-    json_t *said = json_array(), *right = json_array(), *bars = json_array();
-    size_t i;
-    json_t *level;
-    json_array_foreach(json_object_get(c, "levels"), i, level) {
-        int count = (int)json_integer_value(json_object_get(level, "n"));
-        if (count == 0)
-            continue;
-        double confidence = 100 * view_number(level, "mean_confidence", NAN),
-               hit_rate = 100 * view_number(level, "hit_rate", NAN);
-        json_array_append_new(said, json_real(confidence));
-        json_array_append_new(right, json_real(hit_rate));
-        snprintf(text, sizeof text, "said %s, %d predictions", view_text(level, "level", ""), count);
-        add(bars,
-            json_pack("{s:s, s:f, s:f, s:f, s:f, s:s}", "label", text, "value", hit_rate, "low",
-                      100 * view_number(level, "low", 0), "high", 100 * view_number(level, "high", 1), "guess",
-                      confidence, "role", "outcome"));
-    }
-    add(body,
-        json_pack("{s:s, s:s, s:o, s:s, s:f, s:f}", "view", "bars", "title",
-                  "How often you were right, by how sure you were", "bars", bars, "unit", "%", "from", 0.0, "to",
-                  100.0));
-    json_decref(said);
-    json_decref(right);
-}
-
 static json_t *stats(const struct app *a)
 {
-    json_t *body = json_array(), *keys = json_array();
+    json_t *body = stats_blocks(a->calibration, a->cards), *keys = json_array();
     char text[256];
-    add_calibration(a, body);
-    add_heading(body, "Cards");
-    snprintf(text, sizeof text, "%d of %d cards are due now.",
-             (int)json_integer_value(json_object_get(a->cards, "due")),
-             (int)json_integer_value(json_object_get(a->cards, "total")));
-    add_prose(body, text);
     add_heading(body, "Lessons");
     for (int i = 0; i < catalog_count(a->catalog); i++) {
         char state[96];

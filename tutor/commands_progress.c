@@ -1,55 +1,15 @@
-/* commands_progress.c: what the store knows, for the command line: calibration and settings. */
+/* commands_progress.c: what the store knows, for the command line: statistics and settings. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/calibration.h"
 #include "db/settings.h"
 #include "engine/view.h"
 #include "tutor/commands.h"
 #include "tutor/learner.h"
-
-static int whole(const json_t *object, const char *name)
-{
-    return (int)json_integer_value(json_object_get(object, name));
-}
-
-static double percent(const json_t *object, const char *name)
-{
-    return 100 * json_number_value(json_object_get(object, name));
-}
-
-static void print_level(const json_t *level)
-{
-    const char *name = view_text(level, "level", "");
-    bool guess = strcmp(name, "guess") == 0;
-    if (whole(level, "n") == 0)
-        return;
-    printf("%s%s: %d of %d right, %.0f %% (95 %% interval %.0f to %.0f %%).\n", guess ? "guesses" : name,
-           guess ? "" : " % sure", whole(level, "hits"), whole(level, "n"), percent(level, "hit_rate"),
-           percent(level, "low"), percent(level, "high"));
-}
-
-static void print_stats(const json_t *stats)
-{
-    size_t i;
-    json_t *level;
-    int n = whole(stats, "n");
-    if (n == 0) {
-        puts("No prediction is scored yet.");
-        return;
-    }
-    printf("%d prediction%s scored, %d right.\n", n, n == 1 ? "" : "s", whole(stats, "hits"));
-    printf("Surprises (a miss at 75 or 95 %%): %d.\n", whole(stats, "surprises"));
-    if (!view_flag(stats, "enough"))
-        printf("Too few to say how well your confidence fits: that takes %d.\n", CALIBRATION_ENOUGH);
-    else
-        printf("Mean confidence %.0f %%, hit rate %.0f %%.\nBrier score %.3f (0 is best, a coin gets 0.25).\n",
-               percent(stats, "mean_confidence"), percent(stats, "hit_rate"),
-               json_number_value(json_object_get(stats, "brier")));
-    json_array_foreach(json_object_get(stats, "levels"), i, level)
-        print_level(level);
-}
+#include "tutor/plain_print.h"
+#include "tutor/screen.h"
+#include "tutor/stats.h"
 
 int command_stats(const struct options *options)
 {
@@ -57,13 +17,18 @@ int command_stats(const struct options *options)
     if (!learner)
         return EXIT_USAGE;
     json_t *stats = learner_ask(learner, STORE_CALIBRATION, NULL), *cards = learner_ask(learner, STORE_CARDS, "all");
-    json_object_update(stats, cards);
-    json_decref(cards);
     if (options->json) {
+        json_object_update(stats, cards);
         json_dumpf(stats, stdout, JSON_INDENT(2));
         putchar('\n');
-    } else
-        print_stats(stats);
+    } else {
+        struct plain_print print = { .ascii = options->ascii || !screen_locale() };
+        json_t *blocks = stats_blocks(stats, cards);
+        plain_print_blocks(&print, blocks, false);
+        plain_print_free(&print);
+        json_decref(blocks);
+    }
+    json_decref(cards);
     json_decref(stats);
     learner_close(learner);
     return EXIT_DONE;

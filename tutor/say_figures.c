@@ -269,9 +269,10 @@ void say_plot(struct sayer *say, const json_t *block)
     json_array_foreach(json_object_get(block, "series"), i, item) {
         const json_t *y = json_object_get(item, "y");
         size_t count = json_array_size(y);
+        double last = count ? view_as_number(json_array_get(y, count - 1)) : NAN;
         say_add(say, "%s: %s", view_text(item, "label", ""), shape_of(y));
-        if (count > 0)
-            say_add(say, ", ends at %s", view_format(view_as_number(json_array_get(y, count - 1)), text, sizeof text));
+        if (!isnan(last)) /* a curve that ends in a gap has no last value to name */
+            say_add(say, ", ends at %s", view_format(last, text, sizeof text));
         say_end(say);
     }
     json_array_foreach(json_object_get(block, "refs"), i, item)
