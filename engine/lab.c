@@ -21,6 +21,7 @@
 #include "engine/loader.h"
 #include "engine/outfile.h"
 #include "engine/protocol.h"
+#include "engine/qualityjob.h"
 #include "engine/quantjob.h"
 #include "engine/sandbox.h"
 #include "engine/sha256.h"
@@ -428,6 +429,30 @@ static void answer_quantize(json_t *message)
     send_message(reply);
 }
 
+/* A layer may be rounded for minutes by a method that searches. */
+static bool go_on_measuring(void *ctx, double fraction)
+{
+    (void)ctx;
+    watch_host("quality", 600);
+    on_progress(NULL, fraction, "quality");
+    return !watch_canceled();
+}
+
+static void answer_quality(json_t *message)
+{
+    char error[512];
+    const struct qualityjob_env env = { .isa = lab_isa(), .pool = lab.env.pool, .progress = go_on_measuring };
+    watch_host("quality", 600);
+    json_t *reply = qualityjob_run(message, &env, error, sizeof error);
+    if (!reply) {
+        send_problem(id_of(message), error, NULL, 0);
+        return;
+    }
+    json_object_set_new(reply, "type", json_string("quality"));
+    json_object_set_new(reply, "id", json_integer(id_of(message)));
+    send_message(reply);
+}
+
 static void add_line(json_t *lines, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 static void add_line(json_t *lines, const char *name, const char *format, ...)
@@ -466,7 +491,7 @@ static const struct answer {
     void      (*run)(json_t *message);
 } answers[] = {
     { "compute", answer_compute }, { "given", answer_given },   { "lesson", take_lesson }, { "kv", answer_kv },
-    { "quantize", answer_quantize },
+    { "quantize", answer_quantize }, { "quality", answer_quality },
     { "document", answer_document }, { "check", answer_check }, { "source", answer_source }, { "info", answer_info },
 };
 

@@ -1,6 +1,6 @@
 /* inline.h: the two compiler hints that the SIMD kernels need.
  * A kernel's inner function takes its decoder and token count as constants; inlined, they cost nothing.
- * Included by the gemv_*.c files only. */
+ * Included by the files of kernels only. */
 #ifndef KERNELS_INLINE_H
 #define KERNELS_INLINE_H
 

@@ -37,6 +37,12 @@
 #define ATTENTION(format_, tolerance_, isa_, function_, file_) \
     {.op = KERNEL_ATTENTION, .format = format_, .isa = isa_, .device = "cpu", .tolerance = tolerance_, \
      .attention = function_, .function = #function_, .file = "kernels/" file_}
+/* What a language model's forward pass is made of. One sum after the other: an error of sqrt(k) ulps as a rule. */
+#define FORWARD(isa_, suffix, end) \
+    {.op = KERNEL_SGEMM, .isa = isa_, .device = "cpu", .tolerance = 1e-5f, .sgemm = sgemm__##suffix, \
+     .function = "sgemm__" #suffix, .file = "kernels/sgemm" end ".c"}, \
+    {.op = KERNEL_ROWS, .isa = isa_, .device = "cpu", .rows = &rowops__##suffix, \
+     .function = "rowops__" #suffix, .file = "kernels/rowops" end ".c"}
 
 /* Those of one instruction set that has fast ones. Formats share a function where only their row differs. */
 #define CODERS(op_, word, isa_, suffix, file_) \
@@ -83,16 +89,19 @@ static const struct kernel kernels[] = {
     JOB(QUANTIZE, quantize, NULL, ISA_SCALAR, scalar, "encode.c"),
     JOB(DECODE, decode, NULL, ISA_SCALAR, scalar, "encode.c"),
     JOB(DEQUANTIZE, dequantize, NULL, ISA_SCALAR, scalar, "encode.c"),
+    FORWARD(ISA_SCALAR, scalar, ""),
 #if defined(__x86_64__)
     READ(ISA_AVX2, avx2, "stream_avx2.c"),
     PRODUCTS(2e-6f, ISA_AVX2, avx2, "gemv_avx2.c"),
     ROUNDERS(ISA_AVX2, avx2, "round_avx2.c"),
     MOVE(ISA_AVX2, avx2),
+    FORWARD(ISA_AVX2, avx2, "_avx2"),
     READ(ISA_AVX512, avx512, "stream_avx512.c"),
     PRODUCTS(2e-6f, ISA_AVX512, avx512, "gemv_avx512.c"),
     ROUNDERS(ISA_AVX512, avx512, "round_avx512.c"),
     JOBS(ISA_AVX512, avx512),
     MOVE(ISA_AVX512, avx512),
+    FORWARD(ISA_AVX512, avx512, "_avx512"),
 #endif
 };
 

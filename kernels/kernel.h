@@ -9,6 +9,8 @@
 
 #include "kernels/cpu.h"
 #include "kernels/matrix.h"
+#include "kernels/rowops.h"
+#include "kernels/sgemm.h"
 #include "kernels/status.h"
 
 enum kernel_op {
@@ -23,6 +25,8 @@ enum kernel_op {
     KERNEL_QUANTIZE,        /* values to packed codes, the scale of each row, group or block found on the way */
     KERNEL_DECODE,          /* packed codes to values by a known scale */
     KERNEL_DEQUANTIZE,      /* packed codes to values by the scales that KERNEL_QUANTIZE found */
+    KERNEL_SGEMM,           /* FP32 product with packed weights, see sgemm.h; tolerance for sums of 4096 products */
+    KERNEL_ROWS,            /* norms, softmax and the like on rows, see rowops.h */
 };
 
 /* Rows first..last of Y = X W^T: y[b * w->rows + row] for each token b of x. */
@@ -81,7 +85,9 @@ struct kernel {
     attention_fn   *attention;
     move_fn        *move;
     round_fn       *round;
-    encode_job_fn  *job;            /* KERNEL_ENCODE and those after it, see encode.h */
+    encode_job_fn  *job;            /* KERNEL_ENCODE to KERNEL_DEQUANTIZE, see encode.h */
+    sgemm_fn       *sgemm;
+    const struct rowops *rows;
     const char     *function;       /* its name and file, to show the source */
     const char     *file;
 };

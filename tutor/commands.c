@@ -17,7 +17,7 @@ const struct cli cli_table[] = {
     { "ask", "WORDS", "search the deep dives", command_ask, 1, ANY },
     { "inspect", "FILE [TENSOR]", "browse .safetensors, .gguf and .npy", NULL, 0, ANY },
     { "quantize", "FILE [TENSOR]", "quantize a tensor and measure the damage", command_quantize, 1, 2 },
-    { "quality", "DIR --text FILE", "a language model's loss in any format", NULL, 0, ANY },
+    { "quality", "DIR --text FILE", "a language model's loss in any format", command_quality, 1, 1 },
     { "kv", "CONFIG.json", "what a conversation costs in memory", command_kv, 1, 1 },
     { "fit", "CONFIG.json --gpu NAME", "what fits on a GPU", NULL, 0, ANY },
     { "bench", "", "measure this machine", NULL, 0, ANY },

@@ -57,6 +57,8 @@ int command_check(const struct options *);
 int command_kv(const struct options *);
 /* commands_quantize.c */
 int command_quantize(const struct options *);
+/* commands_quality.c */
+int command_quality(const struct options *);
 int command_shot(const struct options *);
 /* commands_progress.c: what the store knows */
 int command_stats(const struct options *);

@@ -3,45 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "engine/view.h"
 #include "tutor/actors.h"
 #include "tutor/commands.h"
 #include "tutor/plain_print.h"
-
-/* --- progress ----------------------------------------------------------------------------------------------------- */
-
-enum { QUIET_SECONDS = 1 };
-
-static struct {
-    double began;
-    int    shown; /* percent */
-} told;
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* On a terminal one line that is written over; elsewhere a line every tenth. Short jobs say nothing. */
-static void tell_progress(double fraction)
-{
-    int percent = (int)(100 * fraction), step = isatty(STDERR_FILENO) ? 1 : 10;
-    if (seconds() - told.began < QUIET_SECONDS || percent / step <= told.shown / step)
-        return;
-    told.shown = percent;
-    fprintf(stderr, isatty(STDERR_FILENO) ? "\r%3d %%" : "saffron: %d %%\n", percent);
-}
-
-static void end_progress(void)
-{
-    if (told.shown > 0 && isatty(STDERR_FILENO))
-        fputs("\r     \r", stderr);
-}
+#include "tutor/progress_line.h"
 
 /* --- the request -------------------------------------------------------------------------------------------------- */
 
@@ -142,10 +109,10 @@ int command_quantize(const struct options *options)
     json_t *request = make_request(options, &files), *open = make_open(options, &files);
     struct actors *actors = request ? actors_open(options, NULL, error, sizeof error) : NULL;
     int status = EXIT_USAGE;
-    told.began = seconds();
+    progress_begin();
     if (actors) {
-        json_t *message = actors_job(actors, request, open, tell_progress, error, sizeof error);
-        end_progress();
+        json_t *message = actors_job(actors, request, open, progress_tell, error, sizeof error);
+        progress_end();
         status = message ? show(options, message) : commands_fail("%s", error);
         json_decref(message);
         actors_close(actors);

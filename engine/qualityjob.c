@@ -1,0 +1,371 @@
+/* qualityjob.c: from a request to a table of schemes, by loss.
+ * FP32 first; then one scheme after the other, each against it. */
+#include "engine/qualityjob.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/view.h"
+
+struct job {
+    const struct qualityjob_env *env;
+    const json_t       *request;
+    char               *error;
+    size_t              size;
+
+    struct llama       *model;
+    struct quality_text text, calibration;
+    bool                own_calibration;
+    struct quality      quality;
+    struct scheme       scheme[QUALITYJOB_RUNS];
+    struct quality_run  run[QUALITYJOB_RUNS + 1];   /* the first is FP32 */
+    size_t              schemes, runs, done;
+};
+
+static bool fail(struct job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Always false. */
+static bool fail(struct job *job, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(job->error, job->size, format, args);
+    va_end(args);
+    return false;
+}
+
+static bool status_problem(struct job *job, const char *label, enum kernel_status status)
+{
+    if (status == KERNEL_CANCELED)
+        return fail(job, "canceled");
+    return fail(job, "cannot measure %s: %s", label, kernel_status_text(status));
+}
+
+/* --- schemes from JSON -------------------------------------------------------------------------------------------- */
+
+/* A key of a part, or the i-th of a list. */
+static const char *word(const json_t *part, const char *name, size_t i)
+{
+    const json_t *found = json_is_array(part) ? json_array_get(part, i) : json_object_get(part, name);
+    return json_string_value(found);
+}
+
+static struct recipe_words words_of(const json_t *part)
+{
+    return (struct recipe_words){
+        .format = word(part, "format", 0), .scale = word(part, "scale", 1),
+        .zero_point = word(part, "zero_point", SIZE_MAX), .clip = word(part, "clip", SIZE_MAX),
+        .mx = word(part, "mx", SIZE_MAX), .rounding = word(part, "rounding", SIZE_MAX),
+        .overflow = word(part, "overflow", SIZE_MAX) };
+}
+
+static bool known_keys(const json_t *part, const char *what, const char *const *names, char *error, size_t size)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)part, key, value) {
+        bool known = false;
+        for (size_t i = 0; names[i]; i++)
+            known = known || strcmp(key, names[i]) == 0;
+        if (!known) {
+            snprintf(error, size, "'%.40s' is no option of %s", key, what);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_parts(const json_t *json, char *error, size_t size)
+{
+    static const char *const parts[] = { "weights", "activations", "kv", NULL };
+    static const char *const names[] = { "format", "scale", "zero_point", "clip", "mx", "rounding", "overflow",
+                                         "method", "alpha", "damp", "act_order", NULL };
+    if (!known_keys(json, "a scheme: it has weights, activations and kv", parts, error, size))
+        return false;
+    for (size_t i = 0; parts[i]; i++) {
+        const json_t *part = json_object_get(json, parts[i]);
+        if (part && !json_is_object(part) && !json_is_array(part)) {
+            snprintf(error, size, "'%s' is {format = ..., scale = ...}", parts[i]);
+            return false;
+        }
+        if (part && !word(part, "format", 0)) {
+            snprintf(error, size, "'%s' has no format", parts[i]);
+            return false;
+        }
+        if (!known_keys(part, parts[i], names, error, size))
+            return false;
+    }
+    return true;
+}
+
+bool qualityjob_scheme(const json_t *json, enum isa isa, uint64_t seed, struct scheme *scheme, char *error,
+                       size_t size)
+{
+    const json_t *weights = json_object_get(json, "weights"), *alpha = json_object_get(weights, "alpha");
+    struct scheme_words words = {
+        .weights = words_of(weights), .activations = words_of(json_object_get(json, "activations")),
+        .cache = words_of(json_object_get(json, "kv")), .method = word(weights, "method", SIZE_MAX) };
+    if (!check_parts(json, error, size) || !scheme_parse(&words, isa, seed, scheme, error, size))
+        return false;
+    scheme->fixed = json_is_number(alpha);
+    scheme->alpha = json_number_value(alpha);
+    scheme->damp = json_number_value(json_object_get(weights, "damp"));
+    scheme->act_order = json_is_true(json_object_get(weights, "act_order"));
+    if (!(scheme->alpha >= 0 && scheme->alpha <= 1 && scheme->damp >= 0 && scheme->damp <= 1)) {
+        snprintf(error, size, "alpha and damp are from 0 to 1");
+        return false;
+    }
+    return true;
+}
+
+json_t *qualityjob_table(void)
+{
+    static const char *const plain[][3] = {     /* format, scale, method */
+        { "bf16", NULL, NULL }, { "int8", "channel", NULL }, { "int8", "tensor", NULL }, { "e4m3", "channel", NULL },
+        { "mxfp8-e4m3", NULL, NULL }, { "q8_0", NULL, NULL }, { "mxfp6-e2m3", NULL, NULL },
+        { "int4", "channel", NULL }, { "int4", "group:128", NULL }, { "int4", "group:32", NULL },
+        { "int4", "group:128", "gptq" }, { "int4", "group:128", "awq" }, { "int4", "group:128", "hadamard" },
+        { "q4_0", NULL, NULL }, { "nf4", NULL, NULL }, { "mxfp4", NULL, NULL }, { "nvfp4", NULL, NULL },
+        { "int3", "group:128", NULL }, { "int3", "group:128", "gptq" }, { "int2", "group:128", NULL },
+        { "int2", "group:128", "gptq" },
+    };
+    static const char *const whole[][6] = {     /* weights, scale, method, activations, their scale, KV */
+        { "int8", "channel", NULL, "int8", "token", NULL },   { "int8", "channel", NULL, "int8", "tensor", NULL },
+        { "int8", "channel", "smoothquant", "int8", "tensor", NULL },
+        { "int8", "channel", "hadamard", "int8", "tensor", NULL },
+        { "e4m3", "channel", NULL, "e4m3", "token", NULL },   { "nvfp4", NULL, NULL, "nvfp4", NULL, NULL },
+        { NULL, NULL, NULL, NULL, NULL, "e4m3" },             { NULL, NULL, NULL, NULL, NULL, "int8" },
+        { NULL, NULL, NULL, NULL, NULL, "int4" },
+    };
+    json_t *list = json_array();
+    for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
+        json_array_append_new(list, json_pack("{s:{s:s, s:s*, s:s*}}", "weights", "format", plain[i][0], "scale",
+                                              plain[i][1], "method", plain[i][2]));
+    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
+        json_t *one = json_object();
+        if (whole[i][0])
+            json_object_set_new(one, "weights", json_pack("{s:s, s:s*, s:s*}", "format", whole[i][0], "scale",
+                                                          whole[i][1], "method", whole[i][2]));
+        if (whole[i][3])
+            json_object_set_new(one, "activations", json_pack("{s:s, s:s*}", "format", whole[i][3], "scale",
+                                                              whole[i][4]));
+        if (whole[i][5])
+            json_object_set_new(one, "kv", json_pack("{s:s}", "format", whole[i][5]));
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+static bool read_schemes(struct job *job)
+{
+    const json_t *given = json_object_get(job->request, "runs");
+    json_t *list = given ? json_incref((json_t *)(uintptr_t)given) : qualityjob_table(), *one;
+    uint64_t seed = strtoull(view_text(job->request, "seed", "0"), NULL, 0);
+    size_t i;
+    bool fine = json_array_size(list) >= 1 && json_array_size(list) <= QUALITYJOB_RUNS;
+    if (!fine)
+        fail(job, "1 to %d schemes can be measured at once", QUALITYJOB_RUNS);
+    json_array_foreach(list, i, one)
+        if (fine)
+            fine = qualityjob_scheme(one, job->env->isa, seed, &job->scheme[i], job->error, job->size);
+    job->schemes = json_array_size(list);
+    json_decref(list);
+    return fine;
+}
+
+/* --- model and texts ---------------------------------------------------------------------------------------------- */
+
+bool qualityjob_calibration(const char *folder, const char *path, const struct quality_text *text, size_t vocab,
+                            struct quality_text *calibration, bool *own, char *error, size_t size)
+{
+    char beside[4096];
+    snprintf(beside, sizeof beside, "%s/calibration.txt", folder);
+    *own = path || access(beside, R_OK) == 0;
+    if (*own)
+        return quality_read(calibration, path ? path : beside, vocab, QUALITYJOB_CALIBRATION, error, size);
+    size_t count = text->count < QUALITYJOB_CALIBRATION ? text->count : QUALITYJOB_CALIBRATION;
+    *calibration = (struct quality_text){ .tokens = malloc(count * sizeof *text->tokens + 1), .count = count };
+    if (calibration->tokens)
+        memcpy(calibration->tokens, text->tokens, count * sizeof *text->tokens);
+    else
+        snprintf(error, size, "out of memory");
+    return calibration->tokens != NULL;
+}
+
+static bool plant(struct job *job)
+{
+    size_t channels = (size_t)view_number(job->request, "outliers", 0);
+    double times = view_number(job->request, "times", 64);
+    if (!channels)
+        return true;
+    if (channels > job->model->config.width || !(times >= 1 && times <= 65536))
+        return fail(job, "outliers: 1 to %zu channels, 1 to 65536 times", job->model->config.width);
+    llama_plant(job->model, channels, times, strtoull(view_text(job->request, "seed", "0"), NULL, 0));
+    return true;
+}
+
+static bool read_inputs(struct job *job)
+{
+    const char *path = view_text(job->request, "path", "");
+    if (!read_schemes(job) || !(job->model = llama_open(path, job->error, job->size)) || !plant(job))
+        return false;
+    size_t vocab = job->model->config.vocab, most = quality_most(vocab);
+    size_t asked = (size_t)view_number(job->request, "tokens", 0);
+    return quality_read(&job->text, view_text(job->request, "text", ""), vocab, asked && asked < most ? asked : most,
+                        job->error, job->size)
+        && qualityjob_calibration(path, view_text(job->request, "calib", NULL), &job->text, vocab, &job->calibration,
+                                  &job->own_calibration, job->error, job->size);
+}
+
+/* --- measuring ---------------------------------------------------------------------------------------------------- */
+
+static bool tick(void *ctx, double fraction)
+{
+    struct job *job = ctx;
+    double whole = ((double)job->done + fraction) / (double)(job->schemes + 1);
+    return !job->env->progress || job->env->progress(job->env->ctx, whole);
+}
+
+static size_t context_of(const struct job *job)
+{
+    size_t most = job->model->config.context, asked = (size_t)view_number(job->request, "context", 0);
+    size_t context = asked ? asked : QUALITY_CONTEXT;
+    return context < most ? context : most;
+}
+
+static bool measure_all(struct job *job)
+{
+    const struct progress progress = { tick, job, job->env->pool };
+    size_t context = context_of(job);
+    struct scheme_text calibration = { job->calibration.tokens, job->calibration.count, context };
+    enum kernel_status status = quality_open(&job->quality, job->model, job->text.tokens, job->text.count, context,
+                                             &calibration, job->env->isa, &progress);
+    if (status != KERNEL_OK)
+        return status_problem(job, "fp32", status);
+    job->run[job->runs++] = job->quality.plain;
+    for (size_t i = 0; i < job->schemes; i++) {
+        job->done = i + 1;
+        status = quality_measure(&job->quality, &job->scheme[i], &progress, &job->run[job->runs]);
+        if (status != KERNEL_OK)
+            return status_problem(job, job->scheme[i].label, status);
+        job->runs++;
+    }
+    quality_rank(job->run, job->runs, job->quality.predicted);
+    return true;
+}
+
+/* --- what came of it ---------------------------------------------------------------------------------------------- */
+
+/* Numbers that are not finite travel as strings. */
+static json_t *number(double x)
+{
+    return isfinite(x) ? json_real(x) : json_string(isnan(x) ? "nan" : x < 0 ? "-inf" : "inf");
+}
+
+json_t *qualityjob_figures(const struct quality *q, const struct quality_run *run)
+{
+    json_t *o = json_object();
+    const char *per = q->model->config.vocab == 256 ? "bits_per_byte" : "bits_per_token";
+    json_object_set_new(o, "label", json_string(run->scheme.label));
+    json_object_set_new(o, "rank", json_integer((json_int_t)run->rank));
+    json_object_set_new(o, "bits_per_weight", json_real(run->bits_per_weight));
+    json_object_set_new(o, per, number(run->bits));
+    json_object_set_new(o, "delta", number(run->delta));
+    json_object_set_new(o, "delta_se", number(run->delta_error));
+    json_object_set_new(o, "kl", number(run->kl));
+    json_object_set_new(o, "top1", number(run->top1));
+    json_object_set_new(o, "prepare_seconds", json_real(run->prepare_seconds));
+    json_object_set_new(o, "seconds", json_real(run->seconds));
+    return o;
+}
+
+static json_t *report(const struct job *job)
+{
+    json_t *runs = json_array();
+    for (size_t i = 0; i < job->runs; i++)
+        json_array_append_new(runs, qualityjob_figures(&job->quality, &job->run[i]));
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:i, s:f, s:o}", "model", job->model->name, "text",
+                     job->text.name, "parameters", (json_int_t)llama_parameters(job->model), "predicted",
+                     (json_int_t)job->quality.predicted, "context", (json_int_t)job->quality.context, "calibration",
+                     job->own_calibration ? "own text" : "the text itself", "simulated", 1, "device", "cpu", "isa",
+                     isa_name(job->env->isa), "outliers", (int)job->model->planted, "times", job->model->times, "runs",
+                     runs);
+}
+
+static json_t *cell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static json_t *cell(const char *format, ...)
+{
+    char value[64];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(value, sizeof value, format, args);
+    va_end(args);
+    return json_string(value);
+}
+
+static json_t *table(const struct job *job)
+{
+    json_t *rows = json_array();
+    const char *per = job->text.bytes ? "bits/byte" : "bits/token";
+    for (size_t rank = 1; rank <= job->runs; rank++)
+        for (size_t i = 0; i < job->runs; i++) {
+            const struct quality_run *r = &job->run[i];
+            if (r->rank != rank)
+                continue;
+            json_t *row = json_pack("[o, s, o, o]", cell("%zu", r->rank), r->scheme.label,
+                                    cell("%.3g", r->bits_per_weight), cell("%.4f", r->bits));
+            json_array_append_new(row, i ? cell("%+.4f ±%.4f", r->delta, r->delta_error) : cell("0"));
+            json_array_append_new(row, cell("%.4f", r->kl));
+            json_array_append_new(row, cell("%.1f %%", 100 * r->top1));
+            json_array_append_new(row, cell("%.1f s", r->seconds));
+            json_array_append_new(rows, row);
+        }
+    return json_pack("{s:s, s:[s,s,s,s,s,s,s,s], s:o}", "view", "table", "columns", "rank", "scheme", "bits/weight",
+                     per, "above FP32", "KL, nats", "top-1", "time", "rows", rows);
+}
+
+static json_t *blocks(const struct job *job)
+{
+    char said[512];
+    const struct quality *q = &job->quality;
+    snprintf(said, sizeof said, "%.100s: %.3g million parameters; %zu predictions in windows of %zu. Computed in FP32 "
+             "on decoded values (simulated): losses are real, times are not the format's. ± is the paired standard "
+             "error; who cannot be told apart within two of it shares a rank.%s", job->model->name,
+             1e-6 * (double)llama_parameters(job->model), q->predicted, q->context,
+             job->own_calibration ? "" : " Calibrated on the beginning of the same text.");
+    return json_pack("[{s:s, s:s}, o]", "view", "prose", "text", said, table(job));
+}
+
+static void close_job(struct job *job)
+{
+    for (size_t i = 1; i < job->runs; i++)
+        free(job->run[i].loss);
+    quality_close(&job->quality);
+    quality_drop(&job->text);
+    quality_drop(&job->calibration);
+    llama_close(job->model);
+}
+
+json_t *qualityjob_run(const json_t *request, const struct qualityjob_env *env, char *error, size_t size)
+{
+    struct job *job = calloc(1, sizeof *job);
+    json_t *reply = NULL;
+    if (!job) {
+        snprintf(error, size, "out of memory");
+        return NULL;
+    }
+    job->env = env;
+    job->request = request;
+    job->error = error;
+    job->size = size;
+    if (read_inputs(job) && measure_all(job))
+        reply = json_pack("{s:o, s:o}", "quality", report(job), "blocks", blocks(job));
+    close_job(job);
+    free(job);
+    return reply;
+}
