@@ -537,6 +537,11 @@ bool base_reopen(struct base *base)
     return base->db && base->mode == BASE_SAVING;
 }
 
+void base_release(struct base *base)
+{
+    close_file(base);
+}
+
 void base_close(struct base *base)
 {
     close_file(base);

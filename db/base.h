@@ -79,6 +79,13 @@ const char *base_journal(struct base *base);
 /* Writes a consistent copy to file, which must not exist. */
 bool base_backup(struct base *base, const char *file);
 
+/* restore.c: puts a backup in the place of the database, which is kept beside it as aside. False: nothing changed,
+ * base->why says why. */
+bool base_restore(struct base *base, const char *file, char *aside, size_t size);
+
+/* Closes the file and what belongs to it; base_reopen opens it again. */
+void base_release(struct base *base);
+
 /* Makes this machine's next events those of an existing device; inside a transaction. */
 bool base_adopt(struct base *base, const char *device);
 
@@ -116,7 +123,9 @@ void mark_share(struct base *base);
 enum repair { REPAIR_DONE, REPAIR_BUSY, REPAIR_FAILED };
 /* base->db must be closed. aside gets the damaged file's new name, count the events that were read. */
 enum repair repair_file(struct base *base, char *aside, size_t size, int64_t *count);
-/* Finishes a repair that a crash interrupted. */
+/* Finishes a repair (or a restore) that a crash interrupted. */
 void repair_resume(const char *path);
+/* Puts the finished file PATH.rescued in the place of PATH, which becomes PATH.WHY-SECONDS, named in aside. */
+bool repair_exchange(const char *path, const char *why, char *aside, size_t size);
 
 #endif

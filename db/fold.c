@@ -163,8 +163,9 @@ static int64_t newest(struct base *base)
     return base_int(base, "SELECT max(id) FROM event", 0);
 }
 
-/* Folds the first event after `after`, or its lesson; *after gets its id. */
-static bool fold_next(struct base *base, int64_t *after)
+/* Folds the first event after `after`, or its lesson; *after gets its id. A lesson that was folded anew (a key of
+ * `whole`) has all its events. */
+static bool fold_next(struct base *base, int64_t *after, json_t *whole)
 {
     struct entry  entry;
     sqlite3_stmt *stmt =
@@ -177,16 +178,26 @@ static bool fold_next(struct base *base, int64_t *after)
         return rc == SQLITE_DONE;
     journal_read(stmt, &entry);
     *after = entry.id;
-    bool ok = follows(base, &entry) ? fold_one(base, &entry) : fold_lesson(base, entry.lesson);
+    bool ok = true;
+    if (!json_object_get(whole, entry.lesson)) {
+        bool alone = follows(base, &entry);
+        ok = alone ? fold_one(base, &entry) : fold_lesson(base, entry.lesson);
+        if (!alone)
+            json_object_set_new(whole, entry.lesson, json_true());
+    }
     sqlite3_reset(stmt);
     return ok;
 }
 
 static bool fold_range(struct base *base, int64_t after, int64_t last)
 {
-    while (after < last)
-        if (!fold_next(base, &after))
-            return false;
+    json_t *whole = json_object();
+    bool    ok = true;
+    while (after < last && ok)
+        ok = fold_next(base, &after, whole);
+    json_decref(whole);
+    if (!ok)
+        return false;
     sqlite3_stmt *stmt = base_stmt(base, "UPDATE fold_state SET value = ?1 WHERE name = 'folded'");
     if (!stmt)
         return false;

@@ -362,11 +362,11 @@ static bool exists(const char *path, const char *end)
 }
 
 /* A name beside the database that is not taken. */
-static void aside_name(const char *path, char *aside, size_t size)
+static void aside_name(const char *path, const char *why, char *aside, size_t size)
 {
     long long now = (long long)time(NULL);
     do
-        snprintf(aside, size, "%s.damaged-%lld", path, now++);
+        snprintf(aside, size, "%s.%s-%lld", path, why, now++);
     while (access(aside, F_OK) == 0);
 }
 
@@ -387,8 +387,14 @@ void repair_resume(const char *path)
     char aside[BASE_TEXT];
     if (exists(path, "") || !exists(path, ".rescued"))
         return;
-    aside_name(path, aside, sizeof aside);
+    aside_name(path, "damaged", aside, sizeof aside);
     exchange(path, aside);
+}
+
+bool repair_exchange(const char *path, const char *why, char *aside, size_t size)
+{
+    aside_name(path, why, aside, size);
+    return exchange(path, aside);
 }
 
 enum repair repair_file(struct base *base, char *aside, size_t size, int64_t *count)
@@ -408,8 +414,8 @@ enum repair repair_file(struct base *base, char *aside, size_t size, int64_t *co
         ok = rescue(&wreck, fresh, device, count);
         wreck_close(&wreck);
     }
-    aside_name(base->path, aside, size);
-    ok = ok && move(base->path, ".rescue", base->path, ".rescued") && exchange(base->path, aside);
+    ok = ok && move(base->path, ".rescue", base->path, ".rescued") &&
+         repair_exchange(base->path, "damaged", aside, size);
     if (!ok)
         erase(base->path, ".rescue");
     sqlite3_free(fresh);

@@ -3,6 +3,7 @@
  * Records that wait together share one transaction; each is answered after the commit. */
 #include "db/store.h"
 
+#include "db/exchange.h"
 #include "db/fold.h"
 
 #include <errno.h>
@@ -338,7 +339,15 @@ static json_t *derived_reply(struct store *store, const struct derived *derived,
     return fold_catch_up(&store->base) ? derived->reply(&store->base, utc, offset, arg) : NULL;
 }
 
-static json_t *answer_once(struct store *store, const struct job *job)
+static json_t *restore_reply(struct base *base, const char *file)
+{
+    char aside[BASE_TEXT];
+    if (!base_restore(base, file, aside, sizeof aside))
+        return NULL;
+    return json_pack("{s:s, s:I}", "aside", aside, "events", (json_int_t)event_count(base));
+}
+
+static json_t *json_answer(struct store *store, const struct job *job)
 {
     switch (job->question) {
     case STORE_LESSON: return lesson_reply(&store->base, job->arg);
@@ -348,22 +357,34 @@ static json_t *answer_once(struct store *store, const struct job *job)
     case STORE_SETTINGS: return derived_reply(store, &settings_derived, job->arg);
     case STORE_STATUS: return status_reply(store);
     case STORE_BACKUP: return backup_reply(&store->base, job->arg);
+    case STORE_RESTORE: return restore_reply(&store->base, job->arg);
+    case STORE_IMPORT: return exchange_take(&store->base, job->arg);
+    case STORE_EVENTS: return NULL;
     case STORE_REBUILD: return rebuild_reply(&store->base);
     }
     return NULL;
 }
 
+/* malloc; NULL on failure. */
+static char *answer_once(struct store *store, const struct job *job)
+{
+    if (job->question == STORE_EVENTS)
+        return exchange_page(&store->base, job->arg);
+    json_t *json = json_answer(store, job);
+    char   *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    return text;
+}
+
 static void answer(struct store *store, struct job *job)
 {
     store->base.rc = SQLITE_OK;
-    json_t *json = answer_once(store, job);
-    if (!json && base_damaged(store->base.rc)) {
+    char *text = answer_once(store, job);
+    if (!text && base_damaged(store->base.rc)) {
         base_repair(&store->base);
-        json = answer_once(store, job);
+        text = answer_once(store, job);
     }
-    struct store_reply reply = { .ok = json != NULL };
-    reply.text = json ? json_dumps(json, JSON_COMPACT) : strdup(store->base.why);
-    json_decref(json);
+    struct store_reply reply = { .ok = text != NULL, .text = text ? text : strdup(store->base.why) };
     finish(store, job, &reply);
 }
 

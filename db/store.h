@@ -34,6 +34,9 @@ enum store_question {
      * file systems), ...; sqlite: its version */
     STORE_STATUS,
     STORE_BACKUP,  /* arg: file to write. {path, events} */
+    STORE_RESTORE, /* arg: a backup, which takes the database's place. {aside: where that is now, events} */
+    STORE_EVENTS,  /* arg: "" or the first line of the page before. A page of events, no JSON: db/exchange.h */
+    STORE_IMPORT,  /* arg: events as a page has them. {added, known, clashing, refused, first_refused} */
     STORE_REBUILD, /* derives everything again from the events. {events} */
 };
 

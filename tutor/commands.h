@@ -63,6 +63,11 @@ int command_shot(const struct options *);
 /* commands_progress.c: what the store knows */
 int command_stats(const struct options *);
 int command_set(const struct options *);
+/* commands_exchange.c: progress out of this machine and in */
+int command_export(const struct options *);
+int command_import(const struct options *);
+int command_backup(const struct options *);
+int command_restore(const struct options *);
 /* commands_doctor.c */
 int command_doctor(const struct options *);
 /* commands_open.c: the tutor itself, as screens or lines */

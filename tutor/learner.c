@@ -83,6 +83,21 @@ json_t *learner_ask(struct learner *learner, enum store_question question, const
     return json ? json : json_object();
 }
 
+char *learner_text(struct learner *learner, enum store_question question, const char *arg)
+{
+    struct store_reply reply;
+    char *text = NULL;
+    if (!store_ask_wait(learner->store, question, arg, &reply))
+        return NULL;
+    if (reply.ok) {
+        text = reply.text;
+        reply.text = NULL;
+    } else if (reply.text)
+        say(learner, reply.text);
+    store_reply_clear(&reply);
+    return text;
+}
+
 bool learner_post(struct learner *learner, const struct record *record)
 {
     struct store_reply reply;

@@ -23,6 +23,9 @@ void            learner_hush(struct learner *);
 /* The answer as a new reference; never NULL, an empty object when there is none. */
 json_t *learner_ask(struct learner *, enum store_question question, const char *arg);
 
+/* The answer as text, malloc; NULL, with a line on stderr, when there is none. */
+char   *learner_text(struct learner *, enum store_question question, const char *arg);
+
 /* Stores one record; false with a line on stderr when it is not on the disk. */
 bool    learner_post(struct learner *, const struct record *record);
 

@@ -15,7 +15,7 @@ struct options {
     long        threads;                                /* 0: as many as the machine has */
     bool        plain, ascii, json, help, version;
     /* of single commands */
-    const char *kv_format, *output, *size, *theme;
+    const char *kv_format, *output, *size, *theme, *to;
     const char *format, *scale, *zero_point, *clip, *mx, *rounding, *overflow, *method, *alpha, *damp, *emit, *out;
     const char *calib[2];                               /* file and tensor; the second may be NULL */
     const char *text, *activations, *activation_scale, *outliers;

@@ -1,0 +1,222 @@
+/* jsonscan.c: finding the values of a JSON text without building them. See jsonscan.h. */
+#include "db/jsonscan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK = 64 * 1024 };
+
+static const char blanks[] = " \t\r\n";
+
+/* ---- in memory ---- */
+
+static const char *skip_blanks(const char *p, const char *end)
+{
+    while (p < end && memchr(blanks, *p, sizeof blanks - 1))
+        p++;
+    return p;
+}
+
+/* Behind the string that starts at p, or NULL. */
+static const char *skip_string(const char *p, const char *end)
+{
+    for (p++; p < end; p++) {
+        if (*p == '\\')
+            p++;
+        else if (*p == '"')
+            return p + 1;
+    }
+    return NULL;
+}
+
+/* Behind the list or object that starts at p, or NULL. */
+static const char *skip_nested(const char *p, const char *end)
+{
+    size_t depth = 0;
+    while (p < end) {
+        if (*p == '"') {
+            p = skip_string(p, end);
+            if (!p)
+                return NULL;
+            continue;
+        }
+        depth += *p == '{' || *p == '[';
+        depth -= *p == '}' || *p == ']';
+        p++;
+        if (depth == 0)
+            return p;
+    }
+    return NULL;
+}
+
+/* Behind a number or a word: it ends at what follows a value, which must be there. */
+static const char *skip_word(const char *p, const char *end)
+{
+    const char *start = p;
+    while (p < end && !strchr(" \t\r\n,]}:", *p))
+        p++;
+    return p < end && p > start ? p : NULL;
+}
+
+bool jsonscan_value(const char **at, const char *end, struct jsonscan_part *value)
+{
+    const char *start = skip_blanks(*at, end);
+    if (start >= end)
+        return false;
+    bool        nested = *start == '{' || *start == '[';
+    const char *behind = *start == '"' ? skip_string(start, end)
+                         : nested      ? skip_nested(start, end)
+                                       : skip_word(start, end);
+    if (!behind)
+        return false;
+    *value = (struct jsonscan_part){ start, (size_t)(behind - start) };
+    *at = behind;
+    return true;
+}
+
+static bool is_name(struct jsonscan_part key, const char *name)
+{
+    size_t length = strlen(name);
+    return key.size == length + 2 && key.at[0] == '"' && memcmp(key.at + 1, name, length) == 0;
+}
+
+/* One character that must come next, after blanks. */
+static bool take(const char **at, const char *end, char wanted)
+{
+    const char *p = skip_blanks(*at, end);
+    if (p >= end || *p != wanted)
+        return false;
+    *at = p + 1;
+    return true;
+}
+
+bool jsonscan_member(struct jsonscan_part object, const char *name, struct jsonscan_part *value)
+{
+    const char          *p = object.at, *end = object.at + object.size;
+    struct jsonscan_part key;
+    if (!take(&p, end, '{'))
+        return false;
+    do {
+        if (!jsonscan_value(&p, end, &key) || !take(&p, end, ':') || !jsonscan_value(&p, end, value))
+            return false;
+        if (is_name(key, name))
+            return true;
+    } while (take(&p, end, ','));
+    return false;
+}
+
+/* ---- in a file ---- */
+
+static bool fail(struct jsonscan *scan, const char *why)
+{
+    if (!scan->error[0])
+        snprintf(scan->error, sizeof scan->error, "%s", why);
+    return false;
+}
+
+/* Reads on, behind what is kept from scan->at on. False at the end of the file. */
+static bool read_more(struct jsonscan *scan)
+{
+    if (scan->ended)
+        return false;
+    memmove(scan->buffer, scan->buffer + scan->at, scan->used - scan->at);
+    scan->used -= scan->at;
+    scan->at = 0;
+    if (scan->room - scan->used < CHUNK) {
+        size_t room = 2 * scan->room + CHUNK;
+        char  *buffer = scan->used > JSONSCAN_LONGEST ? NULL : realloc(scan->buffer, room);
+        if (!buffer)
+            return fail(scan, "an event is longer than 1 MiB");
+        scan->buffer = buffer;
+        scan->room = room;
+    }
+    size_t got = fread(scan->buffer + scan->used, 1, CHUNK, scan->file);
+    scan->used += got;
+    scan->ended = got == 0;
+    return got > 0;
+}
+
+static bool next_value(struct jsonscan *scan, struct jsonscan_part *value)
+{
+    for (;;) {
+        const char *p = scan->buffer + scan->at;
+        if (scan->used > scan->at && jsonscan_value(&p, scan->buffer + scan->used, value)) {
+            scan->at = (size_t)(p - scan->buffer);
+            return true;
+        }
+        if (!read_more(scan))
+            return fail(scan, "it ends in the middle");
+    }
+}
+
+/* The next character that is no blank, not taken; 0 at the end of the file. */
+static char peek(struct jsonscan *scan)
+{
+    for (;;) {
+        const char *end = scan->buffer + scan->used;
+        const char *p = scan->buffer ? skip_blanks(scan->buffer + scan->at, end) : NULL;
+        if (p && p < end) {
+            scan->at = (size_t)(p - scan->buffer);
+            return *p;
+        }
+        scan->at = scan->used;
+        if (!read_more(scan))
+            return 0;
+    }
+}
+
+static bool expect(struct jsonscan *scan, char wanted)
+{
+    if (peek(scan) != wanted)
+        return fail(scan, "it is no export of saffron");
+    scan->at++;
+    return true;
+}
+
+static void keep_header(struct jsonscan_part value, char *text, size_t size)
+{
+    bool string = value.size >= 2 && value.at[0] == '"' && !memchr(value.at, '\\', value.size);
+    snprintf(text, size, "%.*s", string ? (int)(value.size - 2) : 0, value.at + 1);
+}
+
+bool jsonscan_open(struct jsonscan *scan, FILE *file, const char *name, const char *header, char *text, size_t size)
+{
+    struct jsonscan_part key, value;
+    *scan = (struct jsonscan){ .file = file };
+    text[0] = 0;
+    if (!expect(scan, '{'))
+        return false;
+    for (;;) {
+        if (peek(scan) != '"' || !next_value(scan, &key))
+            return fail(scan, "it is no export of saffron");
+        bool list = is_name(key, name), wanted = is_name(key, header);
+        if (!expect(scan, ':'))
+            return false;
+        if (list)
+            return expect(scan, '[');
+        if (!next_value(scan, &value))
+            return false;
+        if (wanted)
+            keep_header(value, text, size);
+        if (!expect(scan, ','))
+            return false;
+    }
+}
+
+bool jsonscan_next(struct jsonscan *scan, struct jsonscan_part *element)
+{
+    char next = scan->error[0] ? ']' : peek(scan);
+    if (next == ',') {
+        scan->at++;
+        next = peek(scan);
+    }
+    if (next == ']')
+        return false;
+    return next ? next_value(scan, element) : fail(scan, "it ends in the middle");
+}
+
+void jsonscan_close(struct jsonscan *scan)
+{
+    free(scan->buffer);
+    scan->buffer = NULL;
+}

@@ -1,0 +1,44 @@
+/* jsonscan.h: finding the values of a JSON text without building them, so that a payload keeps its very bytes, and a
+ * file of any length is read with the memory of its longest event. Values are delimited here, not checked: who takes
+ * one parses it. */
+#ifndef DB_JSONSCAN_H
+#define DB_JSONSCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+enum { JSONSCAN_LONGEST = 1024 * 1024 /* bytes of one value in a file */ };
+
+/* A part of a text, not ended by a zero byte. */
+struct jsonscan_part {
+    const char *at;
+    size_t      size;
+};
+
+/* The value at or after *at (blanks are skipped), which then stands behind it. False when it does not end before
+ * `end`. */
+bool jsonscan_value(const char **at, const char *end, struct jsonscan_part *value);
+
+/* The value of a member of the object `object`, the first of that name. */
+bool jsonscan_member(struct jsonscan_part object, const char *name, struct jsonscan_part *value);
+
+/* Reads the elements of one list of the object that a file holds. */
+struct jsonscan {
+    FILE  *file;
+    char  *buffer;
+    size_t used, room, at; /* bytes in the buffer, its size, what was read of it */
+    bool   ended;          /* the file is */
+    char   error[160];     /* what is wrong with the text, or "" */
+};
+
+/* Goes to the list `name` of the object in `file`; members before it are left out, but for `header`, whose value (""
+ * when it is no string) goes to `text`. False: error says why. jsonscan_close in any case. */
+bool jsonscan_open(struct jsonscan *scan, FILE *file, const char *name, const char *header, char *text, size_t size);
+
+/* The next element, valid until the next call. False at the list's end, or with an error. */
+bool jsonscan_next(struct jsonscan *scan, struct jsonscan_part *element);
+
+void jsonscan_close(struct jsonscan *scan);
+
+#endif
