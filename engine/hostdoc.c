@@ -53,12 +53,23 @@ static const struct host_doc docs[] = {
       "{ sum: number, exact: number, error: number, relative: number, sums: number[] }",
       "Dot products of rows in an accumulator: fp64, fp32, fp16, bf16, acc14, acc14-promoted, int32, maddubs (a from"
       " 0 to 255). sum, exact, error: of the first row; relative: over all." },
-    { "lab.gemv", "options: { formats: string[], rows?: integer, cols?: integer, batch?: integer, rounds?: integer }",
-      "timing[]", "Times matrix x vector in each format, interleaved; .stream is a loop that only reads." },
+    { "lab.gemv",
+      "options: { formats: string[], rows?: integer, cols?: integer, batch?: integer, batches?: integer[],"
+      " rounds?: integer }",
+      "timings",
+      "Times matrix x vector in each format, or one format at several batches, in turn; .stream is a loop that only"
+      " reads." },
+    { "lab.attention",
+      "options: { cases: { name: string, heads?: integer, kv_heads?: integer, head_dim?: integer, tokens?: integer,"
+      " format?: string }[], rounds?: integer }",
+      "timings", "Times how one new token looks back, in each case, in turn." },
+    { "lab.read", "options: { threads?: integer }", "timing",
+      "How fast this machine's memory is read: gb_per_s of the fastest of 15 passes." },
     { "lab.machine", "", "{ cpu: string, isa: string, cores: integer, cache_bytes: integer }", "This machine." },
     { "lab.config", "name: string", "table", "A model's config.json." },
     { "lab.kv", "options: { config: string, kv_format?: string, context?: integer, sequences?: integer }", "table",
-      "What a conversation costs: the fields of `saffron kv --json`, and terms and obvious_terms for view.formula." },
+      "What a conversation costs: the fields of `saffron kv --json`, terms and obvious_terms for"
+      " view.formula, layer_kinds: full, sliding or linear." },
     { "lab.weights", "options: { config: string, format?: string, head?: string }", "table",
       "What one token reads: streamed_bytes, linear_bytes, kept_bytes, head_bytes, checkpoint_bytes, terms." },
     { "lab.fit",

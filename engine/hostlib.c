@@ -174,5 +174,6 @@ void hostlib_open(lua_State *L)
     hostlib_add(L, hostmodel_functions);
     hostlib_add(L, hostmatrix_functions);
     hostlib_add(L, hostsum_functions);
+    hostlib_add(L, hosttime_functions);
     host_strict(L, "'lab.");
 }

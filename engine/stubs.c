@@ -162,8 +162,16 @@ static void print_host(FILE *out)
 {
     const struct host_doc *doc;
     fputs("---@class lab what computes; inside compute() and given()\nlocal lab = {}\n\n"
-          "---@class timing\n---@field format string\n---@field seconds number the median\n---@field low number\n"
-          "---@field high number\n---@field bytes number\n---@field gb_per_s number\n---@field kernel string\n\n"
+          "---@class timing\n---@field format string\n---@field name string of lab.attention's\n"
+          "---@field seconds number the median\n---@field low number the middle half from here\n"
+          "---@field high number to here\n---@field fastest number\n"
+          "---@field times number how many times faster than the first, by rounds; the median\n"
+          "---@field times_low number\n---@field times_high number\n---@field bytes number\n"
+          "---@field gb_per_s number\n---@field flops number\n---@field kernel string\n\n"
+          "---@class timings\n---@field [integer] timing\n---@field stream timing\n"
+          "---@field order string[] fastest first\n---@field ties string for an outcome: 'a=b c'\n"
+          "---@field noisy? string for an outcome's `unscored`\n---@field rounds integer\n"
+          "---@field dropped integer interrupted rounds\n\n"
           "---@class cast\n---@field value number\n---@field code integer\n---@field bits string\n"
           "---@field lanes integer[]\n---@field step number\n---@field title string\n---@field format string\n\n"
           "---@class format\n---@field name string\n---@field title string\n---@field bits integer\n"

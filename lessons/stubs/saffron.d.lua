@@ -489,12 +489,27 @@ local lab = {}
 
 ---@class timing
 ---@field format string
+---@field name string of lab.attention's
 ---@field seconds number the median
----@field low number
----@field high number
+---@field low number the middle half from here
+---@field high number to here
+---@field fastest number
+---@field times number how many times faster than the first, by rounds; the median
+---@field times_low number
+---@field times_high number
 ---@field bytes number
 ---@field gb_per_s number
+---@field flops number
 ---@field kernel string
+
+---@class timings
+---@field [integer] timing
+---@field stream timing
+---@field order string[] fastest first
+---@field ties string for an outcome: 'a=b c'
+---@field noisy? string for an outcome's `unscored`
+---@field rounds integer
+---@field dropped integer interrupted rounds
 
 ---@class cast
 ---@field value number
@@ -584,10 +599,20 @@ function lab.kivi(options) end
 ---@return { sum: number, exact: number, error: number, relative: number, sums: number[] }
 function lab.accumulate(options) end
 
---- Times matrix x vector in each format, interleaved; .stream is a loop that only reads.
----@param options { formats: string[], rows?: integer, cols?: integer, batch?: integer, rounds?: integer }
----@return timing[]
+--- Times matrix x vector in each format, or one format at several batches, in turn; .stream is a loop that only reads.
+---@param options { formats: string[], rows?: integer, cols?: integer, batch?: integer, batches?: integer[], rounds?: integer }
+---@return timings
 function lab.gemv(options) end
+
+--- Times how one new token looks back, in each case, in turn.
+---@param options { cases: { name: string, heads?: integer, kv_heads?: integer, head_dim?: integer, tokens?: integer, format?: string }[], rounds?: integer }
+---@return timings
+function lab.attention(options) end
+
+--- How fast this machine's memory is read: gb_per_s of the fastest of 15 passes.
+---@param options { threads?: integer }
+---@return timing
+function lab.read(options) end
 
 --- This machine.
 ---@return { cpu: string, isa: string, cores: integer, cache_bytes: integer }
@@ -598,7 +623,7 @@ function lab.machine() end
 ---@return table
 function lab.config(name) end
 
---- What a conversation costs: the fields of `saffron kv --json`, and terms and obvious_terms for view.formula.
+--- What a conversation costs: the fields of `saffron kv --json`, terms and obvious_terms for view.formula, layer_kinds: full, sliding or linear.
 ---@param options { config: string, kv_format?: string, context?: integer, sequences?: integer }
 ---@return table
 function lab.kv(options) end

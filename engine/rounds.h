@@ -1,0 +1,45 @@
+/* rounds: several computations timed in turn, A B C A B C, so that a machine that slows down slows them all.
+ * A round in which the thread was pushed off its core is dropped and counted. Ratios are taken within a round. */
+#ifndef ENGINE_ROUNDS_H
+#define ENGINE_ROUNDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { ROUNDS_MOST = 31, ROUNDS_SERIES = 12 };
+
+struct rounds {
+    int    series;                              /* computations */
+    int    kept, dropped;                       /* rounds; seconds[][] has the kept ones */
+    double seconds[ROUNDS_SERIES][ROUNDS_MOST];
+};
+
+/* Computes series i once; false ends the timing. */
+typedef bool rounds_run(void *ctx, int i);
+
+/* Up to `most` rounds, within `budget` seconds but for the first three. `after` (NULL: none) is called after each round
+ * with the share done. When fewer than three rounds would be kept, the dropped ones are kept too, and stay counted.
+ * False if the computation ended it. */
+bool rounds_time(struct rounds *r, int series, int most, double budget, rounds_run *run, void *ctx,
+                 void (*after)(void *ctx, double share));
+
+/* Of the seconds of series i, or of the per-round ratios seconds[base] / seconds[i]: the median, and the quartiles
+ * around it. */
+struct spread {
+    double median, low, high;
+};
+struct spread rounds_seconds(const struct rounds *r, int i);
+struct spread rounds_ratio(const struct rounds *r, int base, int i);
+
+/* The shortest time of series i: other work on the machine only ever slows. */
+double rounds_fastest(const struct rounds *r, int i);
+
+/* The first `n` series, fastest first; tied[k] says that the one in place k and the one after it cannot be told apart:
+ * the middle half of their ratio spans 1. */
+void rounds_order(const struct rounds *r, int n, int *order, bool *tied);
+
+/* True when nobody should be judged by these figures: more than a third of the rounds were dropped, or a series'
+ * quartiles lie 1.5 apart. */
+bool rounds_noisy(const struct rounds *r);
+
+#endif
