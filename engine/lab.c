@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/bench.h"
 #include "engine/check.h"
 #include "engine/csource.h"
 #include "engine/kv.h"
@@ -400,6 +401,14 @@ static bool go_on(void *ctx, double fraction)
     return !watch_canceled();
 }
 
+static bool bench_on(void *ctx, double fraction, const char *label)
+{
+    (void)ctx;
+    watch_host("bench", 120);
+    on_progress(NULL, fraction, label);
+    return !watch_canceled();
+}
+
 static enum isa lab_isa(void)
 {
     enum isa isa = cpu_info()->best;
@@ -453,6 +462,22 @@ static void answer_quality(json_t *message)
     send_message(reply);
 }
 
+static void answer_bench(json_t *message)
+{
+    char error[512];
+    const struct bench_env env = { .isa = lab_isa(), .pool = lab.env.pool, .progress = bench_on,
+                                   .device = view_text(message, "device", "cpu") };
+    watch_host("bench", 120);
+    json_t *reply = bench_run(message, &env, error, sizeof error);
+    if (!reply) {
+        send_problem(id_of(message), error, NULL, 0);
+        return;
+    }
+    json_object_set_new(reply, "type", json_string("bench"));
+    json_object_set_new(reply, "id", json_integer(id_of(message)));
+    send_message(reply);
+}
+
 static void add_line(json_t *lines, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 static void add_line(json_t *lines, const char *name, const char *format, ...)
@@ -491,7 +516,7 @@ static const struct answer {
     void      (*run)(json_t *message);
 } answers[] = {
     { "compute", answer_compute }, { "given", answer_given },   { "lesson", take_lesson }, { "kv", answer_kv },
-    { "quantize", answer_quantize }, { "quality", answer_quality },
+    { "quantize", answer_quantize }, { "quality", answer_quality }, { "bench", answer_bench },
     { "document", answer_document }, { "check", answer_check }, { "source", answer_source }, { "info", answer_info },
 };
 

@@ -339,17 +339,21 @@ static json_t *answer(struct labproc_event *event, long id, void (*progress)(dou
     return NULL;
 }
 
-/* Sends a request whose lab is chosen, and waits for its answer. */
-static json_t *ask_lab(struct actors *actors, json_t *request, void (*progress)(double), char *error, size_t size)
+/* Sends a request whose lab is chosen; its id, or 0. */
+static long send_request(struct actors *actors, json_t *request, char *error, size_t size)
 {
     long id = actors->next_id++;
     json_object_set_new(request, "id", json_integer(id));
-    if (!labproc_send(actors->lab, json_incref(request))) {
-        snprintf(error, size, "the lab could not be started, free some memory");
-        return NULL;
-    }
+    if (labproc_send(actors->lab, json_incref(request)))
+        return id;
+    snprintf(error, size, "the lab could not be started, free some memory");
+    return 0;
+}
+
+static json_t *wait_for_answer(struct actors *actors, long id, void (*progress)(double), char *error, size_t size)
+{
     for (;;) {
-        struct pollfd fds[ACTORS_FDS];
+        struct pollfd fds[LABPROC_FDS];
         labproc_step(actors->lab, monotonic());
         for (struct labproc_event event; (event = labproc_next(actors->lab)).kind != LABPROC_NOTHING;) {
             bool lost;
@@ -364,24 +368,34 @@ static json_t *ask_lab(struct actors *actors, json_t *request, void (*progress)(
 json_t *actors_request(struct actors *actors, json_t *request, const char *path, char *error, size_t size)
 {
     const char *lesson = path ? path : path_of(actors, view_text(request, "lesson", NULL));
-    if (want_lab(actors, lesson))
-        return ask_lab(actors, request, NULL, error, size);
+    if (!want_lab(actors, lesson)) {
+        snprintf(error, size, "the lab could not be started, free some memory");
+        return NULL;
+    }
+    long id = send_request(actors, request, error, size);
+    return id ? wait_for_answer(actors, id, NULL, error, size) : NULL;
+}
+
+long actors_begin(struct actors *actors, json_t *request, const json_t *open, char *error, size_t size)
+{
+    json_t *whole = open_message(actors->options, "", false);
+    if (open)
+        json_object_update(whole, (json_t *)(uintptr_t)open);
+    bool wanted = want_lab(actors, NULL);
+    if (wanted && open) {
+        labproc_reopen(actors->lab, whole);
+        *actors->opened = '\0';
+    }
+    json_decref(whole);
+    if (wanted)
+        return send_request(actors, request, error, size);
     snprintf(error, size, "the lab could not be started, free some memory");
-    return NULL;
+    return 0;
 }
 
 json_t *actors_job(struct actors *actors, json_t *request, const json_t *open, void (*progress)(double fraction),
                    char *error, size_t size)
 {
-    json_t *whole = open_message(actors->options, "", false);
-    json_object_update(whole, (json_t *)(uintptr_t)open);
-    if (want_lab(actors, NULL)) {
-        labproc_reopen(actors->lab, whole);
-        json_decref(whole);
-        *actors->opened = '\0';
-        return ask_lab(actors, request, progress, error, size);
-    }
-    json_decref(whole);
-    snprintf(error, size, "the lab could not be started, free some memory");
-    return NULL;
+    long id = actors_begin(actors, request, open, error, size);
+    return id ? wait_for_answer(actors, id, progress, error, size) : NULL;
 }

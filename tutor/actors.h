@@ -46,8 +46,13 @@ bool actors_busy(const struct actors *);
  * lab may read, or NULL. For commands without a screen: no events come while it waits. */
 json_t *actors_request(struct actors *, json_t *request, const char *path, char *error, size_t size);
 
-/* The same for a request about files of its own: `open` is {"files": [...], "output": path} as the lab's open message
- * has them; a fresh lab serves it. `progress` is called with the fraction done, or is NULL. */
+/* Sends a request about files of its own: `open` is {"files": [...], "output": path} as the lab's open message has
+ * them, or NULL; a fresh lab serves it. Returns the request's id, under which EVENT_LAB brings progress and the answer;
+ * 0 with one line in `error`. */
+long actors_begin(struct actors *, json_t *request, const json_t *open, char *error, size_t size);
+
+/* The same, waiting for the last message as actors_request does. `progress` is called with the fraction done, or is
+ * NULL. */
 json_t *actors_job(struct actors *, json_t *request, const json_t *open, void (*progress)(double fraction), char *error,
                    size_t size);
 

@@ -20,7 +20,7 @@ const struct cli cli_table[] = {
     { "quality", "DIR --text FILE", "a language model's loss in any format", command_quality, 1, 1 },
     { "kv", "CONFIG.json", "what a conversation costs in memory", command_kv, 1, 1 },
     { "fit", "CONFIG.json --gpu NAME", "what fits on a GPU", NULL, 0, ANY },
-    { "bench", "", "measure this machine", NULL, 0, ANY },
+    { "bench", "", "measure this machine", command_bench, 0, 0 },
     { "probe", "", "measure this machine, or a server", NULL, 0, ANY },
     { "cluster", "", "show or edit \"your cluster\"", NULL, 0, ANY },
     { "check", "FILE.lua...", "lint and run lessons; exit status 1 on findings", command_check, 1, ANY },

@@ -47,6 +47,9 @@ void commands_print_json(const json_t *, size_t order);
  * it cannot be read here. */
 bool commands_lab_path(const struct options *, const char *path, char real[PATH_MAX]);
 
+/* Whether a command may take the terminal: there is one, and neither an option nor a setting asks for plain lines. */
+bool commands_want_screen(const struct options *);
+
 /* commands_lesson.c: lessons as documents */
 int command_list(const struct options *);
 int command_read(const struct options *);
@@ -55,11 +58,11 @@ int command_ask(const struct options *);
 int command_run(const struct options *);
 int command_check(const struct options *);
 int command_kv(const struct options *);
-/* commands_quantize.c */
-int command_quantize(const struct options *);
-/* commands_quality.c */
-int command_quality(const struct options *);
 int command_shot(const struct options *);
+/* commands_quantize.c, commands_quality.c, commands_bench.c: jobs of the lab */
+int command_quantize(const struct options *);
+int command_quality(const struct options *);
+int command_bench(const struct options *);
 /* commands_progress.c: what the store knows */
 int command_stats(const struct options *);
 int command_set(const struct options *);

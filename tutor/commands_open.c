@@ -41,6 +41,19 @@ static bool want_plain(const struct options *options, const json_t *settings)
            !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO) || !term || strcmp(term, "dumb") == 0;
 }
 
+bool commands_want_screen(const struct options *options)
+{
+    if (want_plain(options, NULL))
+        return false;
+    struct learner *learner = learner_open(options);
+    json_t *settings = learner ? learner_ask(learner, STORE_SETTINGS, NULL) : NULL;
+    bool plain = want_plain(options, settings);
+    json_decref(settings);
+    if (learner)
+        learner_close(learner);
+    return !plain;
+}
+
 /* Opens the face; `start` says where. */
 static int run(const struct options *options, const struct catalog *catalog, const struct loop_start *start, bool plain)
 {

@@ -1,14 +1,9 @@
 /* commands_quantize.c: `saffron quantize`: a file's tensor through the lab, figures on stdout, progress on stderr. */
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "engine/view.h"
-#include "tutor/actors.h"
 #include "tutor/commands.h"
-#include "tutor/plain_print.h"
-#include "tutor/progress_line.h"
+#include "tutor/job.h"
 
 /* --- the request -------------------------------------------------------------------------------------------------- */
 
@@ -81,43 +76,23 @@ static json_t *make_request(const struct options *options, const struct files *f
     return NULL;
 }
 
-/* --- the answer --------------------------------------------------------------------------------------------------- */
+/* --- the job ------------------------------------------------------------------------------------------------------ */
 
-static int show(const struct options *options, const json_t *message)
+static void mask(json_t *report)
 {
-    static const char *const measured[] = { "elapsed_ms", "gb_per_s" };
-    struct plain_print print = { .mask = false };
-    json_t *report = json_object_get(message, "quantize");
-    if (!report)
-        return commands_fail("%s", view_text(message, "text", "the lab gave no answer"));
-    for (size_t i = 0; options->mask && i < sizeof measured / sizeof measured[0]; i++)
-        json_object_set_new(report, measured[i], json_string("<measured>"));
-    if (options->json)
-        commands_print_json(report, 0);
-    else
-        plain_print_blocks(&print, json_object_get(message, "blocks"), false);
-    plain_print_free(&print);
-    return EXIT_DONE;
+    json_object_set_new(report, "elapsed_ms", json_string("<measured>"));
+    json_object_set_new(report, "gb_per_s", json_string("<measured>"));
 }
 
 int command_quantize(const struct options *options)
 {
     struct files files;
-    char error[512];
     if (!find_files(options, &files))
         return EXIT_USAGE;
     json_t *request = make_request(options, &files), *open = make_open(options, &files);
-    struct actors *actors = request ? actors_open(options, NULL, error, sizeof error) : NULL;
-    int status = EXIT_USAGE;
-    progress_begin();
-    if (actors) {
-        json_t *message = actors_job(actors, request, open, progress_tell, error, sizeof error);
-        progress_end();
-        status = message ? show(options, message) : commands_fail("%s", error);
-        json_decref(message);
-        actors_close(actors);
-    } else if (request)
-        commands_fail("%s", error);
+    const struct job job = { .title = "saffron quantize", .report = "quantize", .request = request, .open = open,
+                             .mask = mask };
+    int status = request ? job_run(options, &job) : EXIT_USAGE;
     json_decref(request);
     json_decref(open);
     return status;

@@ -17,10 +17,11 @@ struct options {
     /* of single commands */
     const char *kv_format, *output, *size, *theme, *to;
     const char *format, *scale, *zero_point, *clip, *mx, *rounding, *overflow, *method, *alpha, *damp, *emit, *out;
+    const char *only;
     const char *calib[2];                               /* file and tensor; the second may be NULL */
     const char *text, *activations, *activation_scale, *outliers;
     bool        act_order;
-    long        context, sequences, tokens;             /* 0: not given */
+    long        context, sequences, tokens, rounds;     /* 0: not given */
     const char *knobs[OPTIONS_KNOBS];                   /* "NAME=VALUE" */
     int         knob_count;
     /* the words: a command and what follows it, or a lesson alone */

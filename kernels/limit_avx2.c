@@ -1,0 +1,73 @@
+/* limit_avx2.c: the plain loops with 32-byte loads and stores. See limit.c.
+ * Non-temporal stores write a line without reading it first, which pays where the results are larger than the caches.
+ * Only limit.c calls them, through the table. */
+#include "kernels/limit.h"
+
+#include <stdbool.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "kernels/inline.h"
+
+enum { AHEAD = 2048 }; /* bytes: far enough for memory, near enough for the second cache */
+
+static ALWAYS_INLINE uint64_t limit_move(const void *from, size_t read, void *to, size_t written, size_t turn,
+                                         bool past, bool ahead)
+{
+    const char *in = from;
+    char *out = to;
+    const __m256i fill = _mm256_set1_epi8(LIMIT_FILL);
+    __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
+    size_t most = read > written ? read : written, r = 0, w = 0;
+    for (size_t at = turn; r < read || w < written; at += turn) {
+        for (size_t end = limit_end(read, most, at); r < end; r += 128) {
+            if (ahead) {
+                _mm_prefetch(in + r + AHEAD, _MM_HINT_T1);
+                _mm_prefetch(in + r + AHEAD + 64, _MM_HINT_T1);
+            }
+            a = _mm256_add_epi64(a, _mm256_load_si256((const void *)(in + r)));
+            b = _mm256_add_epi64(b, _mm256_load_si256((const void *)(in + r + 32)));
+            c = _mm256_add_epi64(c, _mm256_load_si256((const void *)(in + r + 64)));
+            d = _mm256_add_epi64(d, _mm256_load_si256((const void *)(in + r + 96)));
+        }
+        for (size_t end = limit_end(written, most, at); w < end; w += 32) {
+            if (past)
+                _mm256_stream_si256((void *)(out + w), fill);
+            else
+                _mm256_store_si256((void *)(out + w), fill);
+        }
+    }
+    if (past)
+        _mm_sfence();
+    uint64_t lane[4], sum = 0;
+    a = _mm256_add_epi64(_mm256_add_epi64(a, b), _mm256_add_epi64(c, d));
+    _mm256_storeu_si256((void *)lane, a);
+    for (int i = 0; i < 4; i++)
+        sum += lane[i];
+    return sum;
+}
+
+uint64_t limit__avx2(const void *from, size_t read, void *to, size_t written)
+{
+    return limit_move(from, read, to, written, LIMIT_TURN, false, false);
+}
+
+uint64_t limit_long__avx2(const void *from, size_t read, void *to, size_t written)
+{
+    return limit_move(from, read, to, written, LIMIT_LONG, false, false);
+}
+
+uint64_t limit_past__avx2(const void *from, size_t read, void *to, size_t written)
+{
+    return limit_move(from, read, to, written, LIMIT_TURN, true, false);
+}
+
+uint64_t limit_ahead__avx2(const void *from, size_t read, void *to, size_t written)
+{
+    return limit_move(from, read, to, written, LIMIT_TURN, true, true);
+}
+
+#else
+typedef int no_limit_avx2;     /* a translation unit may not be empty */
+#endif

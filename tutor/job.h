@@ -1,0 +1,24 @@
+/* job.h: one request of a command to the lab: progress while it runs, then what it answers, on a screen or as lines.
+ * For commands that show the lab's report and nothing of a lesson: quantize, bench, inspect. */
+#ifndef TUTOR_JOB_H
+#define TUTOR_JOB_H
+
+#include <jansson.h>
+
+#include "tutor/options.h"
+
+struct job {
+    const char *title;          /* of the screen: "saffron bench" */
+    const char *report;         /* the field of the answer that --json prints; "blocks" is for people */
+    json_t     *request;        /* borrowed */
+    const json_t *open;         /* what a lab of its own is opened with: {"files", "output"}; or NULL: nothing */
+    bool        screen;         /* on a terminal it gets a screen, else it prints lines there too */
+    bool        timed;          /* its numbers are timings: SAFFRON_MASK hides them */
+    void      (*mask)(json_t *report); /* hides the timings of a report for --json, or NULL */
+};
+
+/* Runs it to its end. Returns the exit status; what went wrong is said on stderr. Esc, q and the signals that end a
+ * program leave at once, and end the lab's work. */
+int job_run(const struct options *, const struct job *);
+
+#endif
