@@ -197,8 +197,8 @@ static ALWAYS_INLINE void quantize_run(const struct blocks *b, const enum source
 static ALWAYS_INLINE struct blocks open_blocks(const struct encode_job *job, const enum lane_kind kind)
 {
     const struct format *f = job->format;
-    struct blocks b = {.job = job, .f = lane_format_of(f, kind),
-                       .e4m3 = lane_format_of(format_find("e4m3"), LANE_FLOAT8), .largest = _mm512_set1_ps(f->largest), .emax = _mm512_set1_epi32(f->emax)};
+    struct blocks b = {.job = job, .f = lane_format_of(f, kind), .largest = _mm512_set1_ps(f->largest),
+                       .e4m3 = lane_format_of(format_find("e4m3"), LANE_FLOAT8), .emax = _mm512_set1_epi32(f->emax)};
     b.unit = _mm512_set1_ps(1 / (f->largest * job->tensor) * b.e4m3.fold);
     b.tensor = _mm512_set1_ps(job->tensor / b.e4m3.fold);
     return b;

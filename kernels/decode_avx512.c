@@ -159,13 +159,10 @@ DECODER(bf16, LANE_BF16)
 /* Every scale that fits a byte, decoded. */
 static void scale_table(const struct encode_job *job, float table[256])
 {
-    uint8_t codes[256];
-    struct encode_job all = *job;
-    all.scales = codes;
-    for (size_t i = 0; i < 256; i++) {
-        codes[i] = (uint8_t)i;
-        table[i] = encode_scale_at(&all, i);
-    }
+    bool two_level = encode_scale(job->format).kind == SCALE_TWO_LEVEL;
+    const struct format *stored = format_find(two_level ? "e4m3" : "e8m0");
+    for (uint32_t i = 0; i < 256; i++)
+        table[i] = format_decode(stored, i) * (two_level ? job->tensor : 1);
 }
 
 /* What block b of the tensor is multiplied by. */

@@ -139,6 +139,27 @@ static void encode_chunk(const struct encode_job *job, size_t chunk, float *x, f
     }
 }
 
+size_t encode_finite_values(const struct encode_job *job, size_t from, size_t n, float *x)
+{
+    size_t others = 0;
+    for (size_t i = 0; i < n; i++) {
+        float value = encode_value(job, from + i);
+        x[i] = isfinite(value) ? value : 0;
+        others += !isfinite(value);
+    }
+    return others;
+}
+
+void encode_other_values(const struct encode_job *job, size_t from, size_t n, uint8_t *codes)
+{
+    const struct format *f = job->format;
+    for (size_t i = 0; i < n; i++) {
+        float x = encode_value(job, from + i);
+        if (!isfinite(x))
+            encode_store(codes, i, f->bits, format_encode(f, x * job->inverse, nearest));
+    }
+}
+
 void encode__scalar(const struct encode_job *job, size_t first, size_t last)
 {
     for (size_t chunk = first; chunk < last; chunk++)

@@ -15,6 +15,13 @@ struct sums {
     __m512 signal[4], noise[4], most;
 };
 
+/* What a call works with. */
+struct run {
+    const struct encode_job *job;
+    struct lane_format f;
+    __m512  inverse, scale;        /* folded, as f is */
+};
+
 /* True if a value of the group is NaN or, where sums are kept, infinite. */
 static ALWAYS_INLINE bool is_special(const __m512 x[4], const bool stats)
 {
@@ -24,42 +31,18 @@ static ALWAYS_INLINE bool is_special(const __m512 x[4], const bool stats)
            _mm512_fpclass_ps_mask(x[2], 0x99) | _mm512_fpclass_ps_mask(x[3], 0x99);
 }
 
-/* n values of a job with 0 for what is not finite. Returns how many those are. */
-static size_t only_finite(const struct encode_job *job, size_t from, size_t n, float x[GROUP])
-{
-    size_t others = 0;
-    for (size_t i = 0; i < n; i++) {
-        float value = encode_value(job, from + i);
-        x[i] = isfinite(value) ? value : 0;
-        others += !isfinite(value);
-    }
-    return others;
-}
-
-/* The codes, by the reference, of those that are not finite. */
-static void encode_others(const struct encode_job *job, size_t from, size_t n, uint8_t *out)
-{
-    const struct format *f = job->format;
-    for (size_t i = 0; i < n; i++) {
-        float x = encode_value(job, from + i);
-        if (!isfinite(x))
-            encode_store(out, i, f->bits, format_encode(f, x * job->inverse, (struct cast){0}));
-    }
-}
-
 /* 64 finite values. A code's value has the sign of x, or is 0, so the error is that of the magnitudes. */
-static ALWAYS_INLINE void encode_finite(const struct lane_format *f, __m512 inverse, __m512 scale, struct sums *sums,
-                                        const __m512 x[4], uint8_t *out, const enum lane_kind kind, const bool stats,
-                                        const bool stream)
+static ALWAYS_INLINE void encode_finite(const struct run *r, struct sums *sums, const __m512 x[4], uint8_t *out,
+                                        const enum lane_kind kind, const bool stats, const bool stream)
 {
     __m512i code[4];
     UNROLL_16
     for (int k = 0; k < 4; k++) {
         __m512 size;
-        code[k] = lane_code(kind, f, _mm512_mul_ps(x[k], inverse), &size, false);
+        code[k] = lane_code(kind, &r->f, _mm512_mul_ps(x[k], r->inverse), &size, false);
         if (!stats)
             continue;
-        __m512 difference = _mm512_sub_ps(_mm512_abs_ps(x[k]), _mm512_mul_ps(size, scale));
+        __m512 difference = _mm512_sub_ps(_mm512_abs_ps(x[k]), _mm512_mul_ps(size, r->scale));
         sums->signal[k] = _mm512_add_ps(sums->signal[k], _mm512_mul_ps(x[k], x[k]));
         sums->noise[k] = _mm512_add_ps(sums->noise[k], _mm512_mul_ps(difference, difference));
         sums->most = _mm512_range_ps(sums->most, difference, 0xb);      /* the largest of the magnitudes */
@@ -86,40 +69,58 @@ static ALWAYS_INLINE void keep_sums(const struct sums *s, size_t count, struct e
                                  count};
 }
 
-/* Units first..last of a job. Zeros behind the last value change neither the sums nor the bytes that are kept. */
+/* A whole group from element i on. Returns how many of its values are not finite: those are 0 at first. */
+static ALWAYS_INLINE size_t encode_group(const struct run *r, struct sums *sums, size_t i, uint8_t *out,
+                                         const enum lane_kind kind, const enum source source, const bool stats,
+                                         const bool stream)
+{
+    __m512 group[4];
+    size_t others = 0;
+    load_group(group, source, r->job->x, i);
+    bool special = is_special(group, stats);
+    if (__builtin_expect(special, 0)) {
+        float finite[GROUP];
+        others = encode_finite_values(r->job, i, GROUP, finite);
+        load_group(group, SOURCE_FP32, finite, 0);
+    }
+    encode_finite(r, sums, group, out, kind, stats, stream);
+    if (__builtin_expect(special, 0))
+        encode_other_values(r->job, i, GROUP, out);
+    return others;
+}
+
+/* The last n values, less than a group: zeros behind them change neither the sums nor the bytes that are kept. */
+static ALWAYS_INLINE size_t encode_end(const struct run *r, struct sums *sums, size_t i, size_t n,
+                                       uint8_t *out, const enum lane_kind kind, const bool stats)
+{
+    float finite[GROUP] = {0};
+    uint8_t codes[2 * GROUP];
+    __m512 group[4];
+    size_t others = encode_finite_values(r->job, i, n, finite);
+    load_group(group, SOURCE_FP32, finite, 0);
+    encode_finite(r, sums, group, codes, kind, stats, false);
+    memcpy(out, codes, (n * r->job->format->bits + 7) / 8);
+    encode_other_values(r->job, i, n, out);
+    return others;
+}
+
+/* Units first..last of a job. */
 static ALWAYS_INLINE void encode_chunks(const struct encode_job *job, size_t first, size_t last,
                                         const enum lane_kind kind, const enum source source, const bool stats,
                                         const bool stream)
 {
-    const struct lane_format f = lane_format_of(job->format, kind);
-    const __m512 inverse = _mm512_set1_ps(job->inverse * f.fold), scale = _mm512_set1_ps(job->scale / f.fold);
+    struct run r = {.job = job, .f = lane_format_of(job->format, kind)};
     size_t all = job->rows * job->cols, bytes = lane_group_bytes(kind);
-    __m512 group[4];
+    r.inverse = _mm512_set1_ps(job->inverse * r.f.fold);
+    r.scale = _mm512_set1_ps(job->scale / r.f.fold);
     for (size_t chunk = first; chunk < last; chunk++) {
         size_t from = chunk * ENCODE_CHUNK, n = all - from < ENCODE_CHUNK ? all - from : ENCODE_CHUNK, i, others = 0;
         uint8_t *out = job->codes + from / GROUP * bytes;
         struct sums sums = {0};
-        for (i = 0; i + GROUP <= n; i += GROUP, out += bytes) {
-            load_group(group, source, job->x, from + i);
-            bool special = is_special(group, stats);
-            if (__builtin_expect(special, 0)) {
-                float finite[GROUP];
-                others += only_finite(job, from + i, GROUP, finite);
-                load_group(group, SOURCE_FP32, finite, 0);
-            }
-            encode_finite(&f, inverse, scale, &sums, group, out, kind, stats, stream);
-            if (__builtin_expect(special, 0))
-                encode_others(job, from + i, GROUP, out);
-        }
-        if (i < n) {
-            float finite[GROUP] = {0};
-            uint8_t codes[2 * GROUP];
-            others += only_finite(job, from + i, n - i, finite);
-            load_group(group, SOURCE_FP32, finite, 0);
-            encode_finite(&f, inverse, scale, &sums, group, codes, kind, stats, false);
-            memcpy(out, codes, ((n - i) * job->format->bits + 7) / 8);
-            encode_others(job, from + i, n - i, out);
-        }
+        for (i = 0; i + GROUP <= n; i += GROUP, out += bytes)
+            others += encode_group(&r, &sums, from + i, out, kind, source, stats, stream);
+        if (i < n)
+            others += encode_end(&r, &sums, from + i, n - i, out, kind, stats);
         if (stats)
             keep_sums(&sums, n - others, &job->chunks[chunk]);
     }

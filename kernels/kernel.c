@@ -94,6 +94,7 @@ static const struct kernel kernels[] = {
     READ(ISA_AVX2, avx2, "stream_avx2.c"),
     PRODUCTS(2e-6f, ISA_AVX2, avx2, "gemv_avx2.c"),
     ROUNDERS(ISA_AVX2, avx2, "round_avx2.c"),
+    JOBS(ISA_AVX2, avx2),
     MOVE(ISA_AVX2, avx2),
     FORWARD(ISA_AVX2, avx2, "_avx2"),
     READ(ISA_AVX512, avx512, "stream_avx512.c"),

@@ -20,6 +20,11 @@ void round_rest(struct round_run *run, size_t first);
 
 encode_job_fn encode__scalar, encode_stats__scalar, quantize__scalar, decode__scalar, dequantize__scalar;
 
+/* What faster rows of KERNEL_ENCODE do with values that are not finite: n values of the job with 0 in their place,
+ * which counts them; and their codes by the reference, put among those of the others. */
+size_t encode_finite_values(const struct encode_job *job, size_t from, size_t n, float *x);
+void   encode_other_values(const struct encode_job *job, size_t from, size_t n, uint8_t *codes);
+
 /* KERNEL_QUANTIZE by the reference for n elements of a row, of which the first begins a block: what faster rows hand
  * over. Their codes and their scales' numbers start where the caller says. */
 void quantize_values(const struct encode_job *job, size_t from, size_t n, uint8_t *codes, size_t scale_index);
@@ -28,16 +33,21 @@ void quantize_values(const struct encode_job *job, size_t from, size_t n, uint8_
 round_fn round__avx2, round__avx512;
 move_fn move__avx2, move__avx512;
 read_fn read__avx2, read__avx512;
-encode_job_fn encode_float8__avx512, encode_float4__avx512, encode_int8__avx512, encode_int4__avx512,
-    encode_fp16__avx512, encode_bf16__avx512;
-encode_job_fn encode_stats_float8__avx512, encode_stats_float4__avx512, encode_stats_int8__avx512,
-    encode_stats_int4__avx512, encode_stats_fp16__avx512, encode_stats_bf16__avx512;
-encode_job_fn decode_float8__avx512, decode_float4__avx512, decode_int8__avx512, decode_int4__avx512,
-    decode_fp16__avx512, decode_bf16__avx512;
-encode_job_fn quantize_int8__avx512, quantize_float8__avx512, quantize_int4__avx512, quantize_mxfp8__avx512,
-    quantize_mxfp4__avx512, quantize_nvfp4__avx512;
-encode_job_fn dequantize_int8__avx512, dequantize_float8__avx512, dequantize_int4__avx512, dequantize_mxfp8__avx512,
-    dequantize_mxfp4__avx512, dequantize_nvfp4__avx512;
+/* Packed codes, one instruction set's rows: float8 serves E4M3 and E5M2. */
+#define CODER_FUNCTIONS(suffix) \
+    encode_job_fn encode_float8__##suffix, encode_float4__##suffix, encode_int8__##suffix, \
+        encode_int4__##suffix, encode_fp16__##suffix, encode_bf16__##suffix, \
+        encode_stats_float8__##suffix, encode_stats_float4__##suffix, encode_stats_int8__##suffix, \
+        encode_stats_int4__##suffix, encode_stats_fp16__##suffix, encode_stats_bf16__##suffix, \
+        decode_float8__##suffix, decode_float4__##suffix, decode_int8__##suffix, \
+        decode_int4__##suffix, decode_fp16__##suffix, decode_bf16__##suffix, \
+        quantize_int8__##suffix, quantize_float8__##suffix, quantize_int4__##suffix, \
+        quantize_mxfp8__##suffix, quantize_mxfp4__##suffix, quantize_nvfp4__##suffix, \
+        dequantize_int8__##suffix, dequantize_float8__##suffix, dequantize_int4__##suffix, \
+        dequantize_mxfp8__##suffix, dequantize_mxfp4__##suffix, dequantize_nvfp4__##suffix
+CODER_FUNCTIONS(avx2);
+CODER_FUNCTIONS(avx512);
+
 gemv_fn gemv_fp32__avx2, gemv_fp16__avx2, gemv_e4m3__avx2, gemv_int8__avx2, gemv_int4__avx2;
 gemv_fn gemv_fp32__avx512, gemv_fp16__avx512, gemv_e4m3__avx512, gemv_int8__avx512, gemv_int4__avx512;
 #endif
