@@ -8,6 +8,7 @@
 
 #include "engine/hostlua.h"
 #include "kernels/accumulate.h"
+#include "kernels/fitter.h"
 #include "kernels/kivi.h"
 #include "kernels/method.h"
 #include "kernels/random.h"
@@ -218,6 +219,7 @@ static int lab_method(lua_State *L)
         set_output(L, work, w, held->values, held->rows, "held_sqnr_db");
     set_noise(L, work, w, x);
     host_note(h->used_kernels, method->function);
+    host_note(h->used_kernels, fitter_function(&task.weights));
     return 1;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/hostlua.h"
+#include "kernels/fitter.h"
 #include "kernels/format.h"
 #include "kernels/linear.h"
 #include "kernels/quantize.h"
@@ -66,6 +67,7 @@ static int lab_quantize(lua_State *L)
     q->of = x;
     x->refs++;
     host_note(h->used_kernels, "quantize");
+    host_note(h->used_kernels, fitter_function(&recipe));
     return 1;
 }
 

@@ -550,6 +550,21 @@ static void send_ready(void)
                            lab.sandbox.seccomp, "limits", lab.sandbox.limits));
 }
 
+/* False, and said, where the tutor asked for instructions that this processor lacks. */
+static bool can_compute(const json_t *job)
+{
+    char text[160], sets[64] = "";
+    enum isa isa = lab_isa();
+    if (cpu_info()->has[isa] || is_type(job, "document") || is_type(job, "lesson") || is_type(job, "info"))
+        return true;
+    for (int i = 0; i < ISA_COUNT; i++)
+        if (cpu_info()->has[i])
+            snprintf(sets + strlen(sets), sizeof sets - strlen(sets), "%s%s", *sets ? ", " : "", isa_name((enum isa)i));
+    snprintf(text, sizeof text, "this processor has no '%s', it has %s", isa_name(isa), sets);
+    send_problem(id_of(job), text, NULL, 0);
+    return false;
+}
+
 static void *work(void *unused)
 {
     (void)unused;
@@ -560,7 +575,7 @@ static void *work(void *unused)
     for (;;) {
         json_t *job = next_job();
         for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
-            if (is_type(job, answers[i].type))
+            if (is_type(job, answers[i].type) && can_compute(job))
                 answers[i].run(job);
         watch_idle();
         watch_begin(0);

@@ -120,7 +120,9 @@ const struct object view_kinds[VIEW_KIND_COUNT] = {
     [VIEW_QUOTE] = { "quote", (const struct field[]){ VIEW("quote"), NEED_TEXT("text", ""), END },
         "the pantry analogy" },
     [VIEW_CODE] = { "code", (const struct field[]){
-        VIEW("code"), NEED_TEXT("text", "lines"), TEXT("caption", "file and function"), END }, "source or a config" },
+        VIEW("code"), NEED_TEXT("text", "lines"), TEXT("caption", "file and function"),
+        { .name = "beside", .type = FIELD_BOOL, .help = "on wide screens it stands beside what is above it" },
+        END }, "source or a config" },
     [VIEW_TABLE] = { "table", (const struct field[]){
         VIEW("table"), TEXTS("columns", 8, "titles"),
         { .name = "rows", .type = FIELD_VALUE, .flags = FIELD_GRID | FIELD_REQUIRED, .most = 8, .help = "cells" },

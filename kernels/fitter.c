@@ -25,6 +25,11 @@ static const struct kernel *encoder(const struct recipe *recipe)
     return kernel_find(KERNEL_ROUND, recipe->format->name, common ? recipe->isa : ISA_SCALAR);
 }
 
+const char *fitter_function(const struct recipe *recipe)
+{
+    return recipe->zero >= ZERO_AWQ ? "round_affine" : encoder(recipe)->function;
+}
+
 void fitter_encode(const struct fitter *f, const struct fit *fit, struct round_run *run)
 {
     run->format = &f->format;

@@ -31,6 +31,9 @@ void               fitter_close(struct fitter *f);
  * magnitude is the tensor's. SCALE_DOUBLE: exact until scale_double has seen them all. */
 struct fit fitter_fit(const struct fitter *f, const float *x, size_t n);
 
+/* The function that fitter_encode calls for this recipe: "round__avx512". */
+const char *fitter_function(const struct recipe *recipe);
+
 /* Encodes a run by one fit: format, scale and what belongs to it are filled in. */
 void fitter_encode(const struct fitter *f, const struct fit *fit, struct round_run *run);
 

@@ -45,7 +45,8 @@ static bool on_side(const json_t *block, enum side side)
     enum view_kind kind = view_kind_of(block);
     if (kind == VIEW_KIND_COUNT)
         return false;
-    return side == SIDE_ALL || (draw_table[kind].place != WITH_TEXT) == (side == SIDE_FIGURES);
+    bool beside = draw_table[kind].place != WITH_TEXT || view_flag(block, "beside");
+    return side == SIDE_ALL || beside == (side == SIDE_FIGURES);
 }
 
 /* Draws the blocks of one side under each other, an empty line between them; returns the height. */

@@ -253,6 +253,7 @@ function view.quote(fields) end
 ---@class code_fields source or a config
 ---@field text string lines
 ---@field caption? string file and function
+---@field beside? boolean on wide screens it stands beside what is above it
 
 --- source or a config
 ---@param fields code_fields|string|table
