@@ -55,7 +55,7 @@ static const struct host_doc docs[] = {
       " 0 to 255). sum, exact, error: of the first row; relative: over all." },
     { "lab.gemv",
       "options: { formats: string[], rows?: integer, cols?: integer, batch?: integer, batches?: integer[],"
-      " rounds?: integer }",
+      " rounds?: integer, repeat?: integer }",
       "timings",
       "Times matrix x vector in each format, or one format at several batches, in turn; .stream is a loop that only"
       " reads." },

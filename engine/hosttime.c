@@ -79,14 +79,15 @@ static void set_spread(lua_State *L, struct spread s, const char *median, const 
     host_set_number(L, high, s.high);
 }
 
-/* [-0, +1] What every timing has. `first`: ratios are to it. */
-static void push_series(lua_State *L, const struct rounds *r, int i, double bytes)
+/* [-0, +1] What every timing has, of one of the `repeat` computations; "times" is over the first series. */
+static void push_series(lua_State *L, const struct rounds *r, int i, double bytes, int repeat)
 {
     lua_createtable(L, 0, 12);
     struct spread s = rounds_seconds(r, i);
+    s = (struct spread){ s.median / repeat, s.low / repeat, s.high / repeat };
     set_spread(L, s, "seconds", "low", "high");
     set_spread(L, rounds_ratio(r, 0, i), "times", "times_low", "times_high");
-    host_set_number(L, "fastest", rounds_fastest(r, i));
+    host_set_number(L, "fastest", rounds_fastest(r, i) / repeat);
     host_set_number(L, "bytes", bytes);
     host_set_number(L, "gb_per_s", bytes / s.median * 1e-9);
 }
@@ -129,6 +130,7 @@ struct timing {
     char         batch_name[ROUNDS_SERIES][8];
     int          count;              /* the read loop comes after them */
     size_t       rows, cols, batch;  /* the largest batch */
+    int          repeat;             /* times that each is computed in a round: small ones are over too soon */
     float       *x, *y;
     enum kernel_status status;
     struct rounds rounds;
@@ -169,13 +171,18 @@ static size_t default_rows(lua_State *L, size_t cols, double bytes_per_weight)
     return rows < 64 ? 64 : (size_t)rows;
 }
 
+/* Whoever needs `count` at once makes room first: what is kept moves or goes only here. */
+static void make_room(size_t count)
+{
+    if (kept_count + count > FORMATS_MOST)
+        host_forget();
+}
+
 static const struct matrix *matrix_for(lua_State *L, const struct format *f, size_t rows, size_t cols)
 {
     for (size_t i = 0; i < kept_count; i++)
         if (kept[i].format == f && kept[i].rows == rows && kept[i].cols == cols)
             return &kept[i];
-    if (kept_count == FORMATS_MOST)
-        host_forget();
     host_check(L, matrix_seeded(&kept[kept_count], f, rows, cols, GEMV_SEED, 0.02, &quiet), "lab.gemv");
     return &kept[kept_count++];
 }
@@ -237,6 +244,7 @@ static void read_batches(lua_State *L, struct timing *t)
 static void prepare(lua_State *L, struct timing *t)
 {
     const struct matrix *widest = NULL;
+    make_room((size_t)(t->count < FORMATS_MOST ? t->count : FORMATS_MOST)); /* batches share one */
     for (int i = 0; i < t->count; i++) {
         t->item[i].matrix = matrix_for(L, format_find(t->item[i].kernel->format), t->rows, t->cols);
         if (!widest || t->item[i].matrix->bytes > widest->bytes)
@@ -260,10 +268,11 @@ static bool run_gemv(void *ctx, int i)
 {
     struct timing *t = ctx;
     const struct timed *item = &t->item[i];
-    if (item->kernel->op == KERNEL_READ)
-        (void)item->kernel->read(item->matrix->codes, read_bytes(item->matrix));
-    else
-        t->status = gemv(item->kernel, item->matrix, t->x, item->batch, t->y, &quiet);
+    for (int k = 0; k < t->repeat && t->status == KERNEL_OK; k++)
+        if (item->kernel->op == KERNEL_READ)
+            (void)item->kernel->read(item->matrix->codes, read_bytes(item->matrix));
+        else
+            t->status = gemv(item->kernel, item->matrix, t->x, item->batch, t->y, &quiet);
     if (watch_canceled())
         t->status = KERNEL_CANCELED;
     return t->status == KERNEL_OK;
@@ -286,7 +295,8 @@ static void push_products(lua_State *L, const struct timing *t)
         const struct timed *item = &t->item[i];
         bool read = i == t->count;
         names[i] = item->name;
-        push_series(L, &t->rounds, i, (double)(read ? read_bytes(item->matrix) : item->matrix->bytes));
+        push_series(L, &t->rounds, i, (double)(read ? read_bytes(item->matrix) : item->matrix->bytes),
+                    t->repeat);
         host_set_string(L, "format", item->name);
         host_set_string(L, "kernel", item->kernel->function);
         host_set_number(L, "flops", read ? 0 : 2 * (double)t->rows * (double)t->cols * (double)item->batch);
@@ -302,15 +312,16 @@ static void push_products(lua_State *L, const struct timing *t)
     set_order(L, &t->rounds, names, t->count);
 }
 
-/* lab.gemv { formats = { "fp16", "int4", "int4-naive" }, rows =, cols =, batch = 1 | batches = { 1, 16 }, rounds = 11 }
- * -> { { format, seconds, low, high, fastest, times, times_low, times_high, bytes, gb_per_s, flops, kernel }, ...,
- * stream = the read loop, rows, cols, rounds, dropped, noisy, order, ties }. */
+/* lab.gemv { formats = { "fp16", "int4", "int4-naive" }, rows =, cols =, batch = 1 | batches = { 1, 16 }, rounds = 11,
+ * repeat = 1 } -> { { format, seconds, low, high, fastest, times, times_low, times_high, bytes, gb_per_s, flops,
+ * kernel }, ..., stream = the read loop, rows, cols, rounds, dropped, noisy, order, ties }. */
 static int lab_gemv(lua_State *L)
 {
-    static const char *const names[] = { "formats", "rows", "cols", "batch", "batches", "rounds", NULL };
+    static const char *const names[] = { "formats", "rows", "cols", "batch", "batches", "rounds", "repeat", NULL };
     host_options(L, 1, names);
     struct timing *t = push_timing(L);
     t->batch = (size_t)host_number(L, 1, "batch", 1, 1, BATCH_MOST);
+    t->repeat = (int)host_number(L, 1, "repeat", 1, 1, 10000);
     read_formats(L, t);
     double bytes = packed_bytes(t);
     read_batches(L, t);
@@ -426,7 +437,7 @@ static int lab_attention(lua_State *L)
     lua_createtable(L, t->count, 4);
     for (int i = 0; i < t->count; i++) {
         const struct kvcache *c = &t->cache[i];
-        push_series(L, &t->rounds, i, (double)c->bytes);
+        push_series(L, &t->rounds, i, (double)c->bytes, 1);
         host_set_string(L, "name", t->name[i]);
         host_set_string(L, "kernel", t->kernel[i]->function);
         host_set_number(L, "flops", 4.0 * (double)t->heads[i] * (double)c->shape.head_dim * (double)c->shape.tokens);
@@ -492,6 +503,7 @@ static int lab_read(lua_State *L)
     size_t least = h->env.quick ? 512 : 8192; /* 512 MiB, or four times the caches */
     rows = rows < least ? least : rows;
     rows = rows > most ? most : rows;
+    make_room(1);
     const struct matrix *m = matrix_for(L, format_find("int8"), rows, cols);
     const struct kernel *kernel = kernel_find(KERNEL_READ, NULL, host_isa(h));
     size_t share = read_bytes(m) / (size_t)r.threads / 4096 * 4096;
@@ -501,7 +513,7 @@ static int lab_read(lua_State *L)
         host_check(L, KERNEL_CANCELED, "lab.read");
     double bytes = (double)share * r.threads;
     h->timed = true;
-    push_series(L, &rounds, 0, bytes);
+    push_series(L, &rounds, 0, bytes, 1);
     host_set_number(L, "gb_per_s", bytes / rounds_fastest(&rounds, 0) * 1e-9);
     host_set_number(L, "threads", r.threads);
     set_rounds(L, &rounds);

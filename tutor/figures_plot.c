@@ -8,7 +8,8 @@
 
 #include "tutor/axis.h"
 
-enum { HEIGHT = 11, TALLEST = 30, TICKS = 32, NAMES = 24, BESIDE_LEAST = 56, NAME_MOST = 26 };
+/* HEIGHT: below a guess and its sentence the whole plot stands on a screen of 24 rows. */
+enum { HEIGHT = 7, TALLEST = 30, TICKS = 32, NAMES = 24, BESIDE_LEAST = 56, NAME_MOST = 26 };
 
 struct name {
     int        row;

@@ -601,7 +601,7 @@ function lab.kivi(options) end
 function lab.accumulate(options) end
 
 --- Times matrix x vector in each format, or one format at several batches, in turn; .stream is a loop that only reads.
----@param options { formats: string[], rows?: integer, cols?: integer, batch?: integer, batches?: integer[], rounds?: integer }
+---@param options { formats: string[], rows?: integer, cols?: integer, batch?: integer, batches?: integer[], rounds?: integer, repeat?: integer }
 ---@return timings
 function lab.gemv(options) end
 
