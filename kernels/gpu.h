@@ -35,9 +35,13 @@ enum gpu_op {
     GPU_RANGE,                  /* the range of each group: struct gpu_task */
     GPU_FIT,                    /* the scale of each group: struct gpu_task */
     GPU_ENCODE,                 /* codes, values and counts under known scales: struct gpu_task */
-    GPU_ENCODE_ABSMAX,          /* the same, finding scales from each group's absmax on the way: struct gpu_task */
     GPU_DECODE,                 /* codes to values: struct gpu_task */
-    GPU_ERROR,                  /* the sums of error.h, a pair a chunk: struct gpu_task */
+    GPU_ERROR,                  /* the sums of error.h, one a chunk: struct gpu_task */
+    GPU_CAST,                   /* to packed codes under known scales, fast: struct gpu_cast, as all of these */
+    GPU_CAST_STATS,             /* the same, with the sums of the error */
+    GPU_CAST_FIND,              /* the same as GPU_CAST, finding each row's or block's scale on the way */
+    GPU_CAST_FIND_STATS,        /* with the sums too; whole blocks only */
+    GPU_UNCAST,                 /* packed codes to values */
     GPU_GEMV,                   /* y = W x for batch 1 to 64, as gpu_product.h says */
     GPU_GEMM,                   /* larger products, as gpu_product.h says */
     GPU_ATTENTION,              /* decode attention, as gpu_attention.h says */

@@ -91,6 +91,23 @@ struct gpu_task {
 
 enum { GPU_SEGMENT = 65536 };
 
+/* The fast launches: rounded to nearest even, saturating, to packed codes in the layout of encode.h: code i of a row at
+ * bit i * bits; one FP32 scale for the tensor or a row, or the scales of a block format and of INT4 in groups of 128,
+ * stored as FP16, E8M0 or E4M3. x, codes and values are aligned to 16 bytes. */
+struct gpu_cast {
+    struct gpu_format format;
+    const void *x;              /* [rows, cols] of the row's input type; GPU_UNCAST: unused */
+    uint64_t rows, cols;
+    void    *codes;             /* [rows, ceil(cols * bits / 8)], block formats with a short last block padded */
+    void    *scales;            /* [rows, scales of a row]; in where they are known, out where they are found; unused
+                                   where one scale serves the tensor */
+    void    *values;            /* GPU_UNCAST: [rows, cols] FP32 or BF16, as the row's input says */
+    float    scale, inverse;    /* of the tensor, and 1 / scale */
+    float    tensor, unit;      /* NVFP4: the FP32 scale of the tensor, and 1 / (6 tensor) */
+    int32_t  by_row;            /* GPU_UNCAST: scales holds one FP32 a row, instead of `scale` */
+    struct gpu_sums *sums;      /* GPU_CAST_STATS, GPU_CAST_FIND_STATS: out, one a chunk */
+};
+
 #ifdef __cplusplus
 }
 #endif

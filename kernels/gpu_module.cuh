@@ -16,6 +16,7 @@ struct gpu {
 /* The lists of launches, each ended by a row without a function. ORDER as in module_cuda.cu. */
 extern const struct gpu_kernel gpu_stream_rows[];
 extern const struct gpu_kernel gpu_encode_rows[];
+extern const struct gpu_kernel gpu_cast_rows[];
 extern const struct gpu_kernel gpu_product_rows[];
 extern const struct gpu_kernel gpu_attention_rows[];
 

@@ -39,5 +39,6 @@ bool gpu_do(struct gpu_checks *c, const struct gpu_kernel *k, const void *work, 
 /* The tests, one a file. */
 void gpu_test_encode(struct gpu_checks *c);
 void gpu_test_quantize(struct gpu_checks *c);
+void gpu_test_cast(struct gpu_checks *c);
 
 #endif

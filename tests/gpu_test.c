@@ -87,7 +87,7 @@ static const struct test {
     const char *name;
     void      (*run)(struct gpu_checks *c);
 } tests[] = {
-    {"encode", gpu_test_encode}, {"quantize", gpu_test_quantize},
+    {"encode", gpu_test_encode}, {"quantize", gpu_test_quantize}, {"cast", gpu_test_cast},
 };
 
 static double seconds(void)
