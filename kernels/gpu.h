@@ -48,7 +48,7 @@ enum gpu_op {
     GPU_PREFILL,                /* prefill attention, as gpu_attention.h says */
 };
 
-/* GPU_READ: reads `bytes` (a multiple of 16) at x; *sum is XORed with all its words. Pointers of the device. */
+/* GPU_READ: reads `bytes` (a multiple of 16) at x; *sum may change. Pointers of the device. */
 struct gpu_read {
     const void *x;
     size_t      bytes;

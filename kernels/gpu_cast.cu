@@ -21,8 +21,9 @@ template <class F> static __device__ __forceinline__ void store_codes(void *code
         __stcs((uint32_t *)codes + i, w[0]);
 }
 
-/* The largest magnitude of a run, and of the `lanes` threads whose runs share a scale. */
-template <class S> static __device__ __forceinline__ float most_of(const typename S::raw &r, const eight &x, bool finite)
+/* The largest finite magnitude of a run, and of the `lanes` threads whose runs share a scale. */
+template <class S>
+static __device__ __forceinline__ float most_of(const typename S::raw &r, const eight &x, bool finite)
 {
     return finite ? S::most(r, x) : most_finite(x);
 }

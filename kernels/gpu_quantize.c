@@ -135,8 +135,10 @@ static enum kernel_status find_fits(struct card *c)
     float amax = q->recipe.amax > 0 ? q->recipe.amax : q->amax;
     if (q->recipe.scale.kind == SCALE_TWO_LEVEL)
         q->tensor_scale = t->tensor = scale_of_tensor(amax, q->recipe.format->largest);
-    if (q->scale_count == 0)
+    if (q->scale_count == 0) {
+        q->tensor_scale = t->kind == SCALE_DOUBLE ? 0 : q->tensor_scale;    /* the mean of nothing */
         return fit_nothing(c);
+    }
     struct fit *fits = malloc(q->scale_count * sizeof *fits);
     enum kernel_status status = fits ? room_for(c, (void **)&t->ranges, t->scales * t->segments, sizeof *t->ranges)
                                      : KERNEL_NO_MEMORY;

@@ -135,6 +135,12 @@ static const struct gpu_device *device_of(const struct gpu *g)
     return &g->about;
 }
 
+/* The device of the calling thread: every call here begins with it, since lessons run in a thread of their own. */
+static enum kernel_status use(const struct gpu *g)
+{
+    return gpu_check(g, cudaSetDevice(g->about.index), "use a GPU");
+}
+
 /* ---- Memory ---------------------------------------------------------------------------------------- */
 
 static enum kernel_status allocate(struct gpu *g, size_t bytes, void **p)
@@ -142,12 +148,13 @@ static enum kernel_status allocate(struct gpu *g, size_t bytes, void **p)
     char what[64];
     *p = NULL;
     snprintf(what, sizeof what, "allocate %.1f MiB", (double)bytes / (1 << 20));
-    return gpu_check(g, cudaMalloc(p, bytes ? bytes : 1), what);
+    enum kernel_status status = use(g);
+    return status != KERNEL_OK ? status : gpu_check(g, cudaMalloc(p, bytes ? bytes : 1), what);
 }
 
 static void release(struct gpu *g, void *p)
 {
-    if (p)
+    if (p && use(g) == KERNEL_OK)
         gpu_check(g, cudaFree(p), "free memory");
 }
 
@@ -155,7 +162,9 @@ static enum kernel_status transfer(struct gpu *g, void *to, const void *from, si
 {
     if (bytes == 0)
         return KERNEL_OK;
-    enum kernel_status status = gpu_check(g, cudaMemcpyAsync(to, from, bytes, kind, g->stream), "copy");
+    enum kernel_status status = use(g);
+    if (status == KERNEL_OK)
+        status = gpu_check(g, cudaMemcpyAsync(to, from, bytes, kind, g->stream), "copy");
     if (status == KERNEL_OK && kind != cudaMemcpyDeviceToDevice)
         status = gpu_check(g, cudaStreamSynchronize(g->stream), "copy");
     return status;
@@ -178,7 +187,10 @@ static enum kernel_status copy(struct gpu *g, void *to, const void *from, size_t
 
 static enum kernel_status fill(struct gpu *g, void *to, int byte, size_t bytes)
 {
-    return bytes ? gpu_check(g, cudaMemsetAsync(to, byte, bytes, g->stream), "fill memory") : KERNEL_OK;
+    enum kernel_status status = bytes ? use(g) : KERNEL_OK;
+    if (status == KERNEL_OK && bytes)
+        status = gpu_check(g, cudaMemsetAsync(to, byte, bytes, g->stream), "fill memory");
+    return status;
 }
 
 /* ---- Waiting and timing ---------------------------------------------------------------------------- */
@@ -241,7 +253,9 @@ static enum kernel_status measure(struct gpu *g, gpu_series_fn *series, void *ct
     cudaEvent_t event[2] = {NULL, NULL};
     cudaGraphExec_t exec = NULL;
     double elapsed;
-    enum kernel_status status = gpu_check(g, cudaEventCreate(&event[0]), "time");
+    enum kernel_status status = use(g);
+    if (status == KERNEL_OK)
+        status = gpu_check(g, cudaEventCreate(&event[0]), "time");
     if (status == KERNEL_OK)
         status = gpu_check(g, cudaEventCreate(&event[1]), "time");
     if (status == KERNEL_OK)
