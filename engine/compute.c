@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "engine/answer.h"
+#include "engine/device.h"
 #include "engine/document.h"
 #include "engine/lab.h"
 #include "engine/view.h"
@@ -189,6 +190,7 @@ static void command_of(const struct host_env *env, const struct lab_question *q,
                 add_knob(out, size, name, value);
     if (env->isa)
         snprintf(out + strlen(out), size - strlen(out), " --isa %s", env->isa);
+    snprintf(out + strlen(out), size - strlen(out), "%s", device_option());
 }
 
 static json_t *join(const json_t *names)
@@ -210,8 +212,8 @@ static json_t *provenance(const struct host_env *env, const struct lab_question 
     json_t *used = host_used(h);
     command_of(env, q, command, sizeof command);
     snprintf(seed, sizeof seed, "%016llx", (unsigned long long)q->seed);
-    json_t *made = json_pack("{s:s, s:s, s:s, s:f, s:s, s:O, s:O}", "device", "cpu", "isa",
-                             env->isa ? env->isa : isa_name(cpu_info()->best), "seed", seed, "elapsed_ms", elapsed,
+    json_t *made = json_pack("{s:s, s:s, s:s, s:f, s:s, s:O, s:O}", "device", device_computed(), "isa",
+                             device_isa(env->isa ? env->isa : isa_name(cpu_info()->best)), "seed", seed, "elapsed_ms", elapsed,
                              "command", command, "kernels", json_object_get(used, "kernels"), "timed",
                              json_object_get(used, "timed"));
     if (json_array_size(json_object_get(used, "tensors")) > 0)

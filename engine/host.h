@@ -16,6 +16,7 @@ struct host_env {
     bool        quick;   /* a check: timings take the fewest rounds */
     int         threads; /* 0: as many as the machine has */
     struct pool *pool;   /* those threads, for the kernels; NULL: the worker's alone */
+    struct gpu_seat *gpu; /* a GPU that rounds tensors, or NULL */
     void      (*progress)(void *ctx, double fraction, const char *label); /* or NULL */
     void       *ctx;
 };

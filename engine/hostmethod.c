@@ -92,6 +92,7 @@ static void read_weights(lua_State *L, struct recipe *recipe)
         luaL_error(L, "%s", why);
     recipe->seed = host_of(L)->seed;
     recipe->isa = host_isa(host_of(L));
+    recipe->gpu = host_of(L)->env.gpu;
 }
 
 /* activations = { format, scale }; without it, LLM.int8() and SmoothQuant round inputs as they round weights, a scale a

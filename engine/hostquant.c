@@ -60,6 +60,7 @@ static int lab_quantize(lua_State *L)
         return luaL_error(L, "%s", why);
     recipe.seed = h->seed;
     recipe.isa = host_isa(h);
+    recipe.gpu = h->env.gpu;
     struct quant_handle *q = lua_newuserdatauv(L, sizeof *q, 0);
     memset(q, 0, sizeof *q);
     luaL_setmetatable(L, HOST_QUANT);

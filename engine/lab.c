@@ -18,6 +18,7 @@
 #include "engine/bench.h"
 #include "engine/check.h"
 #include "engine/csource.h"
+#include "engine/device.h"
 #include "engine/kv.h"
 #include "engine/loader.h"
 #include "engine/outfile.h"
@@ -33,6 +34,7 @@
 #include "kernels/cpu.h"
 #include "kernels/dense.h"
 #include "kernels/format.h"
+#include "kernels/gpu.h"
 #include "kernels/pool.h"
 
 enum {
@@ -421,7 +423,7 @@ static void answer_quantize(json_t *message)
 {
     char error[512];
     bool writes = *text_of(message, "out") != '\0';
-    const struct quantjob_env env = { .isa = lab_isa(), .pool = lab.env.pool,
+    const struct quantjob_env env = { .isa = lab_isa(), .pool = lab.env.pool, .gpu = lab.env.gpu,
                                       .out = writes ? &lab.output : NULL, .progress = go_on };
     if (writes && lab.output.fd < 0) {
         send_problem(id_of(message), lab.output_error, NULL, 0);
@@ -507,7 +509,7 @@ static void answer_info(json_t *message)
     add_line(lines, "sandbox: files", "%s", lab.sandbox.landlock);
     add_line(lines, "sandbox: system calls", "%s", lab.sandbox.seccomp);
     add_line(lines, "sandbox: limits", "%s", lab.sandbox.limits);
-    add_line(lines, "GPU", "not used: CUDA comes with a later version");
+    device_report(lines);
     send_message(json_pack("{s:s, s:I, s:o}", "type", "info", "id", id_of(message), "lines", lines));
 }
 
@@ -545,7 +547,7 @@ static void send_ready(void)
         json_object_set_new(checksums, tensors_name(tensors, i), json_string(tensors_sha256(tensors, i)));
     tensors_close(tensors);
     send_message(json_pack("{s:s, s:s, s:s, s:s, s:o, s:{s:s, s:s, s:s}}", "type", "ready", "isa",
-                           lab.env.isa ? lab.env.isa : isa_name(cpu->best), "cpu", cpu->model, "device", "cpu",
+                           lab.env.isa ? lab.env.isa : isa_name(cpu->best), "cpu", cpu->model, "device", device_name(),
                            "tensors", checksums, "sandbox", "landlock", lab.sandbox.landlock, "seccomp",
                            lab.sandbox.seccomp, "limits", lab.sandbox.limits));
 }
@@ -574,6 +576,7 @@ static void *work(void *unused)
     send_ready();
     for (;;) {
         json_t *job = next_job();
+        device_begin();
         for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
             if (is_type(job, answers[i].type) && can_compute(job))
                 answers[i].run(job);
@@ -586,7 +589,7 @@ static void *work(void *unused)
 
 /* --- main thread -------------------------------------------------------------------------------------------------- */
 
-static void enter_sandbox(const json_t *open)
+static void enter_sandbox(const json_t *open, bool gpu)
 {
     const char *readable[64];
     size_t count = 0, i;
@@ -597,7 +600,7 @@ static void enter_sandbox(const json_t *open)
     json_array_foreach(json_object_get(open, "files"), i, file)
         if (count < 64)
             readable[count++] = json_string_value(file);
-    sandbox_enter(readable, count, &lab.sandbox);
+    sandbox_enter(readable, count, gpu, &lab.sandbox);
 }
 
 static void take_open(const json_t *open)
@@ -618,7 +621,9 @@ static void take_open(const json_t *open)
     cpu_info(); /* reads what the sandbox may not show */
     if (*text_of(open, "output"))
         outfile_open(&lab.output, text_of(open, "output"), lab.output_error, sizeof lab.output_error);
-    enter_sandbox(open);
+    bool gpu = device_open(text_of(open, "device"));
+    lab.env.gpu = device_seat();
+    enter_sandbox(open, gpu);
     if (pthread_create(&thread, NULL, work, NULL) != 0) {
         fprintf(stderr, "saffron lab: cannot start its worker\n");
         _exit(1);
@@ -806,7 +811,7 @@ static int print_document(const char *path)
         return 2;
     }
     watch_worker();
-    sandbox_enter(NULL, 0, &report);
+    sandbox_enter(NULL, 0, false, &report);
     if (pthread_create(&thread, NULL, guard, NULL) != 0)
         return 1;
     json_t *document = loader_document(&env, path, text, size, findings);
@@ -827,6 +832,8 @@ static void place_modules(const char *folder)
     char path[4200];
     snprintf(path, sizeof path, "%s/saffron_blas.so", folder);
     dense_place(*folder && access(path, R_OK) == 0 ? path : NULL);
+    snprintf(path, sizeof path, "%s/saffron_cuda.so", folder);
+    gpu_place(*folder && access(path, R_OK) == 0 ? path : NULL);
 }
 
 int lab_main(int argc, char **argv, const struct lab_place *place)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/device.h"
 #include "engine/safetensors_write.h"
 #include "engine/tensorfile.h"
 #include "engine/view.h"
@@ -85,6 +86,7 @@ static bool read_recipe(struct job *job)
     if (!recipe_parse(&words, &job->task.weights, job->error, job->size))
         return false;
     job->task.weights.isa = job->task.isa = job->env->isa;
+    job->task.weights.gpu = job->env->gpu;
     job->task.weights.seed = strtoull(view_text(job->request, "seed", "0"), NULL, 0);
     return true;
 }
@@ -100,6 +102,7 @@ static bool read_activations(struct job *job)
     if (!recipe_parse(&words, &job->task.activations, job->error, job->size))
         return false;
     job->task.activations.isa = job->env->isa;
+    job->task.activations.gpu = job->env->gpu;
     return true;
 }
 
@@ -464,8 +467,8 @@ static json_t *report(const struct job *job)
         json_object_set_new(o, "kept_columns", json_integer((json_int_t)job->kept));
     if (short_group(job))
         json_object_set_new(o, "last_group", json_integer((json_int_t)short_group(job)));
-    json_object_set_new(o, "device", json_string("cpu"));
-    json_object_set_new(o, "isa", json_string(isa_name(job->env->isa)));
+    json_object_set_new(o, "device", json_string(device_computed()));
+    json_object_set_new(o, "isa", json_string(device_isa(isa_name(job->env->isa))));
     json_object_set_new(o, "elapsed_ms", json_real(1e3 * job->seconds));
     double moved = (double)job->tensor->bytes + (double)job->bytes;
     json_object_set_new(o, "gb_per_s", json_real(moved / job->seconds * 1e-9));

@@ -17,6 +17,7 @@ struct quantjob_env {
     size_t          block_values;/* to hold at a time where a tensor can stream; 0: 2^24, 64 MiB of floats */
     struct outfile *out;         /* open, or NULL: nothing is written; committed or abandoned here */
     struct pool    *pool;        /* the threads that may share the work; NULL: the caller's alone */
+    struct gpu_seat *gpu;        /* a GPU that may round instead, or NULL */
     bool          (*progress)(void *ctx, double fraction); /* false stops it */
     void           *ctx;
 };

@@ -44,8 +44,10 @@ enum {
     CREATE_VERSION      = 1,
 };
 #define FS_EXECUTE  (1ull << 0)
+#define FS_WRITE    (1ull << 1)
 #define FS_READ     (1ull << 2)
 #define FS_READ_DIR (1ull << 3)
+#define FS_IOCTL    (1ull << 15)    /* of devices; from version 5 on */
 
 struct ruleset_attr {
     uint64_t fs, net, scoped;
@@ -62,6 +64,16 @@ static const char *const system_readable[] = {
     "/etc/localtime", "/proc/self", "/proc/cpuinfo", "/sys/devices/system", "/nix/store", NULL,
 };
 
+/* What the driver of an NVIDIA GPU opens; /dev/nvidia0 to 63 beside them. /dev/dxg: under WSL. */
+static const char *const gpu_devices[] = {
+    "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-caps", "/dev/dxg", NULL,
+};
+static const char *const gpu_readable[] = {
+    "/proc/driver/nvidia", "/proc/devices", "/proc/meminfo", "/proc/modules", "/sys/module/nvidia", "/sys/bus/pci",
+    "/sys/devices", "/usr/lib/wsl", NULL,
+};
+enum { GPU_FILES = 64 };
+
 /* Every access right that this version of Landlock knows is handled, so that what is not granted is refused. */
 static uint64_t rights_of(long version)
 {
@@ -69,22 +81,46 @@ static uint64_t rights_of(long version)
     return (1ull << bits[version > 5 ? 5 : version]) - 1;
 }
 
-static void allow_path(int ruleset, const char *path)
+static void allow_path(int ruleset, const char *path, uint64_t more)
 {
     struct stat info;
     int fd = open(path, O_PATH | O_CLOEXEC);
     if (fd < 0)
         return;
-    struct path_attr rule = { .allowed = FS_READ, .fd = fd };
+    struct path_attr rule = { .allowed = FS_READ | more, .fd = fd };
     if (fstat(fd, &info) == 0 && S_ISDIR(info.st_mode))
         rule.allowed |= FS_READ_DIR;
     syscall(CALL_ADD_RULE, ruleset, RULE_PATH_BENEATH, &rule, 0);
     close(fd);
 }
 
-static void restrict_files(const char *const *readable, size_t count, char *said, size_t size)
+static long landlock_version(void)
 {
-    long version = syscall(CALL_CREATE_RULESET, NULL, 0, CREATE_VERSION);
+    return syscall(CALL_CREATE_RULESET, NULL, 0, CREATE_VERSION);
+}
+
+bool sandbox_has_landlock(void)
+{
+    return landlock_version() >= 1;
+}
+
+/* Rights beyond reading need files: a rule for what does not exist is not made. */
+static void allow_gpu(int ruleset, uint64_t rights)
+{
+    char path[32];
+    for (size_t i = 0; gpu_devices[i]; i++)
+        allow_path(ruleset, gpu_devices[i], rights);
+    for (int i = 0; i < GPU_FILES; i++) {
+        snprintf(path, sizeof path, "/dev/nvidia%d", i);
+        allow_path(ruleset, path, rights);
+    }
+    for (size_t i = 0; gpu_readable[i]; i++)
+        allow_path(ruleset, gpu_readable[i], 0);
+}
+
+static void restrict_files(const char *const *readable, size_t count, bool gpu, char *said, size_t size)
+{
+    long version = landlock_version();
     if (version < 1) {
         snprintf(said, size, "off: %s", errno == EOPNOTSUPP ? "not enabled in this kernel" : "the kernel lacks it");
         return;
@@ -99,10 +135,12 @@ static void restrict_files(const char *const *readable, size_t count, char *said
         return;
     }
     for (size_t i = 0; system_readable[i]; i++)
-        allow_path(ruleset, system_readable[i]);
+        allow_path(ruleset, system_readable[i], 0);
     for (size_t i = 0; i < count; i++)
         if (readable[i] && readable[i][0])
-            allow_path(ruleset, readable[i]);
+            allow_path(ruleset, readable[i], 0);
+    if (gpu)
+        allow_gpu(ruleset, FS_WRITE | (rights_of(version) & FS_IOCTL));
     if (syscall(CALL_RESTRICT_SELF, ruleset, 0) == 0)
         snprintf(said, size, "on (version %ld)", version);
     else
@@ -147,6 +185,9 @@ static const int allowed_calls[] = {
 #endif
 };
 
+/* And those of a GPU's driver. */
+static const int gpu_calls[] = { SYS_eventfd2, SYS_mlock, SYS_munlock, SYS_mbind, SYS_get_mempolicy, SYS_pipe2 };
+
 /* Calls that are allowed when one argument passes. */
 enum argument_test { BITS_CLEAR, BITS_SET, EQUALS };
 struct guarded_call {
@@ -157,7 +198,9 @@ struct guarded_call {
 };
 #define WRITING (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND | 020000000 /* O_TMPFILE's own bit */)
 
-enum { FILTER_MOST = 256 };
+#define CREATING (O_CREAT | O_TRUNC | O_APPEND | 020000000) /* what is left where devices may be opened for writing */
+
+enum { FILTER_MOST = 320 };
 
 static void put(struct sock_filter *filter, unsigned short *n, struct sock_filter op)
 {
@@ -184,6 +227,22 @@ static void put_guarded(struct sock_filter *filter, unsigned short *n, struct gu
     put(filter, n, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, refuse));
 }
 
+/* ioctl as NVIDIA's driver uses it: requests of type 'F', and the small and the two large numbers of its memory device.
+ * None that puts words into a terminal's mouth: those are of type 'T'. */
+static void put_ioctl(struct sock_filter *filter, unsigned short *n)
+{
+    uint32_t offset = (uint32_t)(offsetof(struct seccomp_data, args) + 8), refuse = SECCOMP_RET_ERRNO | EPERM;
+    put(filter, n, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)SYS_ioctl, 0, 8));
+    put(filter, n, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset));
+    put(filter, n, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x100, 0, 5));
+    put(filter, n, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x30000001, 4, 0));
+    put(filter, n, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x30000002, 3, 0));
+    put(filter, n, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xff00));
+    put(filter, n, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 'F' << 8, 1, 0));
+    put(filter, n, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, refuse));
+    put(filter, n, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+}
+
 /* The C library tries newer calls first and falls back when they do not exist: clone3 and openat2 hide their flags
  * behind a pointer, where no filter can see them. */
 static void put_missing(struct sock_filter *filter, unsigned short *n, int number)
@@ -192,13 +251,13 @@ static void put_missing(struct sock_filter *filter, unsigned short *n, int numbe
     put(filter, n, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS));
 }
 
-static unsigned short build_filter(struct sock_filter *filter)
+static unsigned short build_filter(struct sock_filter *filter, bool gpu)
 {
-    uint32_t self = (uint32_t)getpid();
+    uint32_t self = (uint32_t)getpid(), writing = gpu ? CREATING : WRITING;
     const struct guarded_call guarded[] = {
-        { SYS_openat, 2, BITS_CLEAR, WRITING },
+        { SYS_openat, 2, BITS_CLEAR, writing },
 #ifdef SYS_open
-        { SYS_open, 1, BITS_CLEAR, WRITING },
+        { SYS_open, 1, BITS_CLEAR, writing },
 #endif
         { SYS_clone, 0, BITS_SET, CLONE_THREAD },
         { SYS_tgkill, 0, EQUALS, self },
@@ -212,6 +271,10 @@ static unsigned short build_filter(struct sock_filter *filter)
     put(filter, &n, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
     for (size_t i = 0; i < sizeof allowed_calls / sizeof allowed_calls[0]; i++)
         put_allowed(filter, &n, allowed_calls[i]);
+    for (size_t i = 0; gpu && i < sizeof gpu_calls / sizeof gpu_calls[0]; i++)
+        put_allowed(filter, &n, gpu_calls[i]);
+    if (gpu)
+        put_ioctl(filter, &n);
     put_missing(filter, &n, 435); /* clone3 */
     put_missing(filter, &n, 437); /* openat2 */
     put_missing(filter, &n, 439); /* faccessat2 */
@@ -221,38 +284,43 @@ static unsigned short build_filter(struct sock_filter *filter)
     return n;
 }
 
-static void restrict_calls(char *said, size_t size)
+static void restrict_calls(bool gpu, char *said, size_t size)
 {
     struct sock_filter filter[FILTER_MOST];
     if (ARCHITECTURE == 0) {
         snprintf(said, size, "off: no list of system calls for this processor");
         return;
     }
-    struct sock_fprog program = { .len = build_filter(filter), .filter = filter };
+    struct sock_fprog program = { .len = build_filter(filter, gpu), .filter = filter };
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0)
-        snprintf(said, size, "on");
+        snprintf(said, size, "on%s", gpu ? ", with those of the GPU's driver" : "");
     else
         snprintf(said, size, "off: %s", errno == ENOSYS || errno == EINVAL ? "the kernel lacks it" : strerror(errno));
 }
 
-static void restrict_system(const char *const *readable, size_t count, struct sandbox_report *report)
+static void restrict_system(const char *const *readable, size_t count, bool gpu, struct sandbox_report *report)
 {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         snprintf(report->landlock, sizeof report->landlock, "off: %s", strerror(errno));
         snprintf(report->seccomp, sizeof report->seccomp, "off: %s", strerror(errno));
         return;
     }
-    restrict_files(readable, count, report->landlock, sizeof report->landlock);
-    restrict_calls(report->seccomp, sizeof report->seccomp);
+    restrict_files(readable, count, gpu, report->landlock, sizeof report->landlock);
+    restrict_calls(gpu, report->seccomp, sizeof report->seccomp);
 }
 
 #else
 
-static void restrict_system(const char *const *readable, size_t count, struct sandbox_report *report)
+static void restrict_system(const char *const *readable, size_t count, bool gpu, struct sandbox_report *report)
 {
-    (void)readable, (void)count;
+    (void)readable, (void)count, (void)gpu;
     snprintf(report->landlock, sizeof report->landlock, "off: Linux only");
     snprintf(report->seccomp, sizeof report->seccomp, "off: Linux only");
+}
+
+bool sandbox_has_landlock(void)
+{
+    return false;
 }
 
 #endif
@@ -280,9 +348,9 @@ static void restrict_memory(char *said, size_t size)
         snprintf(said, size, "off: %s", strerror(errno));
 }
 
-void sandbox_enter(const char *const *readable, size_t count, struct sandbox_report *report)
+void sandbox_enter(const char *const *readable, size_t count, bool gpu, struct sandbox_report *report)
 {
     memset(report, 0, sizeof *report);
-    restrict_system(readable, count, report);
+    restrict_system(readable, count, gpu, report);
     restrict_memory(report->limits, sizeof report->limits);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "kernels/fitter.h"
+#include "kernels/gpu_quantize.h"
 
 /* What one call works with. */
 struct work {
@@ -318,7 +319,10 @@ static enum kernel_status run_quantize(struct work *w)
 enum kernel_status quantize(const float *x, size_t rows, size_t cols, const struct recipe *recipe,
                             const struct progress *progress, struct quant *q)
 {
-    enum kernel_status status = quant_begin(q, rows, cols, recipe);
+    enum kernel_status status;
+    if (recipe->gpu && gpu_seat_quantize(recipe->gpu, x, rows, cols, recipe, progress, q, &status))
+        return status;
+    status = quant_begin(q, rows, cols, recipe);
     if (status != KERNEL_OK)
         return status;
     struct work w = {.q = q, .x = x, .progress = progress};

@@ -23,6 +23,8 @@ struct clip {
     float          percent;     /* CLIP_PERCENTILE: above 0, up to 100; three decimals count */
 };
 
+struct gpu_seat;
+
 /* How to quantize. `cast.random` is ignored: stochastic rounding draws from seed and element index. */
 struct recipe {
     const struct format *format;
@@ -35,6 +37,7 @@ struct recipe {
     enum mx_rule         mx;
     float                amax;      /* of the whole tensor, for scales that span it, if known before; 0: from x */
     size_t               first;     /* index of x[0] in the whole tensor, for stochastic rounding */
+    struct gpu_seat     *gpu;       /* a GPU that may do it instead, with the same result (gpu_quantize.h); or NULL */
 };
 
 /* The same in words; NULL is the default. */

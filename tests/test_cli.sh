@@ -104,4 +104,6 @@ TERM=nonsense expect "unknown TERM" 0 "How many?" kinds
 LC_ALL=C expect "no UTF-8" 0 "How many?" kinds
 "$SAFFRON" doctor --lab 'exit 7' >"$work/out" 2>&1
 [ $? -eq 1 ] && echo "ok doctor misses the lab" || echo "not ok doctor: exit status"
-grep -q "^cuda: not built yet" "$work/out" && echo "ok doctor says that CUDA is not built" || echo "not ok doctor: no cuda line"
+"$SAFFRON" doctor >"$work/out" 2>&1
+grep -qE "^GPU: (cuda:0 .*|not used: .{9,})" "$work/out" && echo "ok doctor says which GPU there is, or why none" ||
+    echo "not ok doctor: no GPU line"

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -25,6 +26,7 @@
 enum { LANDLOCK = 444 };
 
 static char folder[256];
+static bool with_gpu; /* as for a lab that has opened a GPU */
 
 /* From now on one system call does not exist. */
 static void remove_call(int number)
@@ -57,7 +59,7 @@ static int run(try *what, int missing, struct sandbox_report *report)
         struct sandbox_report mine;
         if (missing)
             remove_call(missing);
-        sandbox_enter(readable, 2, &mine);
+        sandbox_enter(readable, 2, with_gpu, &mine);
         if (write(pipes[1], &mine, sizeof mine) != sizeof mine)
             _exit(98);
         _exit(what());
@@ -243,6 +245,34 @@ static void without_seccomp(void **state)
         try_all(SYS_seccomp, landlock, false);
 }
 
+static int type_for_parent(void)
+{
+    char letter = 'x';
+    return ioctl(0, TIOCSTI, &letter) < 0 ? errno : 0;
+}
+
+static int ask_driver(void)
+{
+    return ioctl(0, _IOWR('F', 210, int), NULL) < 0 ? errno : 0;
+}
+
+/* The driver may be spoken to and nothing else: files stay closed, by Landlock, and so do terminals. */
+static void with_open_gpu(void **state)
+{
+    struct sandbox_report report;
+    bool landlock, seccomp;
+    (void)state;
+    ask_kernel(&landlock, &seccomp);
+    if (!landlock || !seccomp)
+        skip();
+    assert_int_equal(run(ask_driver, 0, &report), EPERM);
+    with_gpu = true;
+    try_all(0, true, true);
+    assert_int_equal(run(type_for_parent, 0, &report), EPERM);
+    assert_int_not_equal(run(ask_driver, 0, &report), EPERM);
+    with_gpu = false;
+}
+
 /* A thread that was there before is held by the same filter. */
 static volatile int thread_result = -1;
 static pthread_barrier_t entered;
@@ -265,7 +295,7 @@ static void every_thread(void **state)
         pthread_barrier_init(&entered, NULL, 2);
         if (pthread_create(&thread, NULL, try_socket, NULL) != 0)
             _exit(97);
-        sandbox_enter(NULL, 0, &report);
+        sandbox_enter(NULL, 0, false, &report);
         pthread_barrier_wait(&entered);
         pthread_join(thread, NULL);
         _exit(strncmp(report.seccomp, "on", 2) == 0 ? thread_result : EPERM);
@@ -333,6 +363,7 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_it_is),     cmocka_unit_test(without_landlock), cmocka_unit_test(without_seccomp),
+        cmocka_unit_test(with_open_gpu),
         cmocka_unit_test(every_thread), cmocka_unit_test(lab_without),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -48,7 +48,6 @@ static void look_at_machine(struct doctor *d)
         row(d, json_string_value(json_array_get(fact, 0)),
             json_string(commands_masked(d->options, json_string_value(json_array_get(fact, 1)))));
     json_decref(facts);
-    row(d, "cuda", json_string("not built yet: comes with a later version"));
 }
 
 static void look_at_data(struct doctor *d)
