@@ -212,10 +212,10 @@ static json_t *provenance(const struct host_env *env, const struct lab_question 
     json_t *used = host_used(h);
     command_of(env, q, command, sizeof command);
     snprintf(seed, sizeof seed, "%016llx", (unsigned long long)q->seed);
-    json_t *made = json_pack("{s:s, s:s, s:s, s:f, s:s, s:O, s:O}", "device", device_computed(), "isa",
-                             device_isa(env->isa ? env->isa : isa_name(cpu_info()->best)), "seed", seed, "elapsed_ms", elapsed,
-                             "command", command, "kernels", json_object_get(used, "kernels"), "timed",
-                             json_object_get(used, "timed"));
+    const char *isa = device_isa(env->isa ? env->isa : isa_name(cpu_info()->best));
+    json_t *made = json_pack("{s:s, s:s, s:s, s:f, s:s, s:O, s:O}", "device", device_computed(), "isa", isa, "seed",
+                             seed, "elapsed_ms", elapsed, "command", command, "kernels",
+                             json_object_get(used, "kernels"), "timed", json_object_get(used, "timed"));
     if (json_array_size(json_object_get(used, "tensors")) > 0)
         json_object_set_new(made, "tensor", join(json_object_get(used, "tensors")));
     if (source)
