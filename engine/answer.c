@@ -373,7 +373,10 @@ const char *answer_option_text(const struct step *s, const char *id)
 
 static void number_difference(const struct step *s, double g, double o, bool hit, char *out, size_t size)
 {
+    double amount;
     const char *unit = view_text(s->rule, "unit", "");
+    /* Twice a level in dB, or twice a place, says nothing: their differences do. */
+    bool apart = s->answer == ANSWER_PLACE || rule_of(s->rule, &amount) == RULE_POINTS || strcmp(unit, "dB") == 0;
     char guess[64], outcome[64], gap[64];
     view_format_unit(g, unit, guess, sizeof guess);
     view_format_unit(o, unit, outcome, sizeof outcome);
@@ -383,8 +386,9 @@ static void number_difference(const struct step *s, double g, double o, bool hit
         snprintf(out, size, "Right: your %s is close enough to %s.", guess, outcome);
     else if (!isfinite(o))
         snprintf(out, size, "It is %s.", outcome);
-    else if (g == 0 || o == 0 || g * o < 0 || s->answer == ANSWER_PLACE)
-        snprintf(out, size, "Off by %s: it is %s.", view_format_unit(fabs(g - o), unit, gap, sizeof gap), outcome);
+    else if (g == 0 || o == 0 || g * o < 0 || apart)
+        snprintf(out, size, "Off by %s: it is %s.",
+                 view_format_unit(fabs(g - o), strcmp(unit, "%") == 0 ? "points" : unit, gap, sizeof gap), outcome);
     else if (fabs(log2(g / o)) >= 1)
         snprintf(out, size, "It is %s: your %s is %s times too %s.", outcome, guess,
                  view_format(g > o ? g / o : o / g, gap, sizeof gap), g > o ? "large" : "small");

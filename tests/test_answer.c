@@ -447,6 +447,28 @@ static void test_difference_of_numbers(void **state)
     }
 }
 
+/* Levels and shares are compared by their difference. */
+static void test_difference_of_levels(void **state)
+{
+    const struct { const char *unit, *within, *words; } cases[] = {
+        { "dB", "10 %", "Off by 30 dB: it is 10 dB." },
+        { "%", "2 points", "Off by 30 points: it is 10 %." },
+        { "%", "10 %", "It is 10 %: your 40 % is 4 times too large." },
+    };
+    char text[256];
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_t *rule = json_pack("{s:s, s:s}", "within", cases[i].within, "unit", cases[i].unit);
+        struct step step = step_of(ANSWER_NUMBER, rule);
+        json_t *guess = number_json(40), *outcome = number_json(10);
+        answer_difference(&step, guess, outcome, text, sizeof text);
+        assert_string_equal(text, cases[i].words);
+        json_decref(guess);
+        json_decref(outcome);
+        json_decref(rule);
+    }
+}
+
 static void test_octaves(void **state)
 {
     json_t *one = json_real(1), *eight = json_real(8), *minus = json_real(-8), *text = json_string("a");
@@ -499,6 +521,7 @@ int main(void)
         cmocka_unit_test(test_choices_and_orders),
         cmocka_unit_test(test_fits),
         cmocka_unit_test(test_difference_of_numbers),
+        cmocka_unit_test(test_difference_of_levels),
         cmocka_unit_test(test_octaves),
         cmocka_unit_test(test_shuffle),
     };
