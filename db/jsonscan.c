@@ -74,10 +74,17 @@ bool jsonscan_value(const char **at, const char *end, struct jsonscan_part *valu
     return true;
 }
 
-static bool is_name(struct jsonscan_part key, const char *name)
+bool jsonscan_is(struct jsonscan_part key, const char *name)
 {
     size_t length = strlen(name);
-    return key.size == length + 2 && key.at[0] == '"' && memcmp(key.at + 1, name, length) == 0;
+    return key.size == length && memcmp(key.at, name, length) == 0;
+}
+
+/* The same of a key that has its quotes. */
+static bool is_name(struct jsonscan_part key, const char *name)
+{
+    return key.size >= 2 && key.at[0] == '"' &&
+           jsonscan_is((struct jsonscan_part){ key.at + 1, key.size - 2 }, name);
 }
 
 /* One character that must come next, after blanks. */
@@ -90,18 +97,25 @@ static bool take(const char **at, const char *end, char wanted)
     return true;
 }
 
+bool jsonscan_each(struct jsonscan_part object, const char **at, struct jsonscan_part *key,
+                   struct jsonscan_part *value)
+{
+    const char *end = object.at + object.size;
+    if (!take(at, end, *at == object.at ? '{' : ',') || !jsonscan_value(at, end, key) || key->size < 2 ||
+        key->at[0] != '"' || !take(at, end, ':'))
+        return false;
+    key->at++;
+    key->size -= 2;
+    return jsonscan_value(at, end, value);
+}
+
 bool jsonscan_member(struct jsonscan_part object, const char *name, struct jsonscan_part *value)
 {
-    const char          *p = object.at, *end = object.at + object.size;
+    const char          *at = object.at;
     struct jsonscan_part key;
-    if (!take(&p, end, '{'))
-        return false;
-    do {
-        if (!jsonscan_value(&p, end, &key) || !take(&p, end, ':') || !jsonscan_value(&p, end, value))
-            return false;
-        if (is_name(key, name))
+    while (jsonscan_each(object, &at, &key, value))
+        if (jsonscan_is(key, name))
             return true;
-    } while (take(&p, end, ','));
     return false;
 }
 

@@ -23,6 +23,14 @@ bool jsonscan_value(const char **at, const char *end, struct jsonscan_part *valu
 /* The value of a member of the object `object`, the first of that name. */
 bool jsonscan_member(struct jsonscan_part object, const char *name, struct jsonscan_part *value);
 
+/* The members of an object, one after the other: *at is object.at before the first call. `key` is without its quotes,
+ * escapes as they stand. False after the last, or where the text is no object. */
+bool jsonscan_each(struct jsonscan_part object, const char **at, struct jsonscan_part *key,
+                   struct jsonscan_part *value);
+
+/* Whether a key is this name. */
+bool jsonscan_is(struct jsonscan_part key, const char *name);
+
 /* Reads the elements of one list of the object that a file holds. */
 struct jsonscan {
     FILE  *file;

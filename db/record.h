@@ -31,7 +31,8 @@ enum {
  *   skip        {}                               the step was skipped
  *   setting     {name, value}                    value: a string. Stored without course, lesson and step.
  *   draft       {text}                           unfinished text; an empty text clears it
- *   flag        {}                               anything else worth remembering
+ *   flag        {what}                           anything else worth remembering; what: "problem" is a question that
+ *                                                the learner has reported, "restored" a backup that was put back
  *   retract     {target} or {seq} or {scope}     target: an event's uuid; seq: an event of this device; scope: "lesson"
  *                                                or "step": all that came before in the row's lesson (and step). It
  *                                                carries the lesson of what it retracts; a retract can be retracted. */

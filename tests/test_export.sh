@@ -68,3 +68,22 @@ fails "a torn export brings what it has" 2 "it ends in the middle" saf import to
 fails "a file that is not there" 2 "No such file" saf import nothing.json --db c.db
 fails "a restore from no backup" 2 "cannot restore" saf restore bad.json --db a.db
 fails "a backup onto a file" 2 "it exists" saf backup copy.db --db a.db
+
+# --- a class
+printf ':report\n:quit\n' | saf --plain coarse-cup:format --db b.db >/dev/null 2>&1
+rm -f report-*.json saffron-*.json
+saf export --to json --db b.db -o later.json
+printf '57 @95\nint8 @75\n' | saf --plain coarse-cup --db d.db >/dev/null 2>&1
+saf export --to json --db d.db -o d.json
+saf class a.json later.json d.json --json >class.json
+number() { sed -n "s/^  \"$1\": \([0-9]*\).*/\1/p" class.json; }
+same "learners are counted, not files" 2 "$(number learners)"
+same "what stands in two files counts once" "$(grep -c '^{"uuid"' a.json)" "$(number overlapping)"
+same "a flagged question is there" 1 "$(grep -c '"flags": 1' class.json)"
+saf class a.json later.json d.json --plain >out
+has "plain pages name the question" out "What share becomes exactly 0?"
+has "and what was answered" out "FP8 E4M3"
+saf class a.json later.json d.json -o class.html >out
+has "a page of its own" class.html "<svg"
+grep -qE 'https?:|<script|src=' class.html && echo "not ok the page needs nothing else" || echo "ok the page needs nothing else"
+fails "a file that is none, after the others" 2 "cannot read all of 'bad.json'" saf class bad.json --json -o class.html

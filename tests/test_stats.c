@@ -86,7 +86,7 @@ static void too_few_and_enough(void **unused)
     assert_null(strstr(said, "How often you were right"));
     show(record(20));
     says("How often you were right, by how sure you were");
-    says("you said 50 %: times 20, right 10, share 50 %, 95 % interval 30 to 70 %");
+    says("said 50 %: times 20, right 10, share 50 %, 95 % interval 30 to 70 %");
     says("20 reviews are too few");
     show(record(50));
     says("after 2 to 3 days: 90 %");

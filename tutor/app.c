@@ -329,7 +329,8 @@ static unsigned toggle_mouse(struct app *a, struct outbox *out)
     return FX_DRAW | setting(a, out, "mouse", a->mouse ? "on" : "off");
 }
 
-/* Everything that somebody needs to see the same: step, view with provenance, durable state. */
+/* Everything that somebody needs to see the same: step, view with provenance, durable state. The log keeps that the
+ * question was flagged, for `saffron class`. */
 static unsigned report(struct app *a, struct outbox *out)
 {
     if (a->place != PLACE_LESSON)
@@ -341,7 +342,12 @@ static unsigned report(struct app *a, struct outbox *out)
     json_object_set_new(all, "lesson_sha256", json_string(document_sha256(a->document)));
     out->text = json_dumps(all, JSON_INDENT(2));
     json_decref(all);
-    return out->text ? FX_FILE | FX_DRAW : FX_BELL;
+    if (!out->text)
+        return FX_BELL;
+    out->record_id = a->record_id++;
+    out->record = json_pack("{s:s, s:s, s:s, s:i, s:{s:s}}", "kind", "flag", "lesson", document_id(a->document), "step",
+                            step->id, "rev", step->rev, "payload", "what", "problem");
+    return FX_FILE | FX_STORE | FX_DRAW;
 }
 
 static unsigned toggle(struct app *a, enum popup popup)

@@ -30,7 +30,7 @@ const struct cli cli_table[] = {
     { "import", "FILE", "progress from another machine", command_import, 1, 1 },
     { "backup", "FILE", "a copy of the database", command_backup, 1, 1 },
     { "restore", "FILE", "the database from a copy", command_restore, 1, 1 },
-    { "class", "FILE...", "an instructor's view over many exports", NULL, 0, ANY },
+    { "class", "FILE...", "an instructor's view over many exports; -o writes a web page", command_class, 1, ANY },
     { "set", "[NAME [VALUE]]", "show or change settings", command_set, 0, 2 },
     { "lab", "", "the process that computes, on stdin and stdout", NULL, 0, ANY }, /* main() runs it */
     { "shot", "LESSON:STEP -o FILE.svg", "a picture of a screen", command_shot, 1, 1 },

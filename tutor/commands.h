@@ -71,6 +71,8 @@ int command_export(const struct options *);
 int command_import(const struct options *);
 int command_backup(const struct options *);
 int command_restore(const struct options *);
+/* commands_class.c */
+int command_class(const struct options *);
 /* commands_doctor.c */
 int command_doctor(const struct options *);
 /* commands_open.c: the tutor itself, as screens or lines */

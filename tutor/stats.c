@@ -76,7 +76,7 @@ static json_t *series_of(const char *label, const char *style, json_t *x, json_t
 }
 
 /* One point a level, with its Wilson interval as a whisker. */
-static void add_reliability(const json_t *c, json_t *body)
+void stats_add_reliability(const json_t *c, const char *title, const char *who, json_t *body)
 {
     json_t *x = json_array(), *y = json_array(), *whisker_x = json_array(), *whisker_y = json_array(), *level;
     size_t i;
@@ -94,14 +94,13 @@ static void add_reliability(const json_t *c, json_t *body)
     add(series, json_pack("{s:s, s:[f, f, s], s:[f, f, s]}", "label", "exactly as sure as right", "x", 0.0, 100.0,
                           "nan", "y", 0.0, 100.0, "nan"));
     add(series, series_of("95 % interval", "line", whisker_x, whisker_y));
-    add(series, series_of("you", "points", x, y));
+    add(series, series_of(who, "points", x, y));
     add(body, json_pack("{s:s, s:s, s:o, s:{s:s, s:s, s:f, s:f}, s:{s:s, s:s, s:f, s:f}}", "view", "plot", "title",
-                        "How often you were right, by how sure you were", "series", series, "x", "label", "you said",
-                        "unit", "%", "from", 0.0, "to", 100.0, "y", "label", "were right", "unit", "%", "from", 0.0,
-                        "to", 100.0));
+                        title, "series", series, "x", "label", "said", "unit", "%", "from", 0.0, "to", 100.0, "y",
+                        "label", "were right", "unit", "%", "from", 0.0, "to", 100.0));
 }
 
-static void add_levels(const json_t *c, json_t *body)
+void stats_add_levels(const json_t *c, json_t *body)
 {
     json_t *rows = json_array(), *level;
     size_t i;
@@ -115,7 +114,7 @@ static void add_levels(const json_t *c, json_t *body)
         add(rows, json_pack("[s, i, i, s, s]", said, whole(level, "n"), whole(level, "hits"),
                             share(percent(level, "hit_rate"), right), interval));
     }
-    add(body, json_pack("{s:s, s:[s, s, s, s, s], s:o}", "view", "table", "columns", "you said", "times", "right",
+    add(body, json_pack("{s:s, s:[s, s, s, s, s], s:o}", "view", "table", "columns", "said", "times", "right",
                         "share", "95 % interval", "rows", rows));
 }
 
@@ -187,13 +186,13 @@ static void add_calibration(const json_t *c, json_t *body)
     add_summary(c, body);
     add_magnitudes(c, body);
     if (view_flag(c, "enough"))
-        add_reliability(c, body);
+        stats_add_reliability(c, "How often you were right, by how sure you were", "you", body);
     else {
         snprintf(text, sizeof text, "%d %s too few to judge your calibration; from %d on a plot stands here.", n,
                  n == 1 ? "prediction is" : "predictions are", CALIBRATION_ENOUGH);
         add_prose(body, text);
     }
-    add_levels(c, body);
+    stats_add_levels(c, body);
     add_lessons(c, body);
     add_over_time(c, body);
 }

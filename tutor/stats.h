@@ -9,4 +9,9 @@
  * says something stand the count and "too few". */
 json_t *stats_blocks(const json_t *calibration, const json_t *cards);
 
+/* Of an object with "levels" (db/calibration.h): the reliability plot, and the table of its counts. `who`: whose points
+ * these are. */
+void stats_add_reliability(const json_t *object, const char *title, const char *who, json_t *body);
+void stats_add_levels(const json_t *object, json_t *body);
+
 #endif
