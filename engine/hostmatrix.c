@@ -204,6 +204,7 @@ static int tensor_replaced(lua_State *L)
             s->values[i * s->cols + (size_t)j - 1] = other ? other->values[i * s->cols + (size_t)j - 1] : 0;
         lua_pop(L, 1);
     }
+    lua_pop(L, 1);
     hosttensor_measure(s);
     return 1;
 }

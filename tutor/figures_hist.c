@@ -7,7 +7,7 @@
 
 #include "tutor/axis.h"
 
-enum { HEIGHT = 8, TALLEST = 20, MARKS = 16, TICKS = 64, APART = 9 };
+enum { HEIGHT = 4, ALONE = 5, TALLEST = 20, MARKS = 16, TICKS = 64, APART = 9 };
 
 double hist_tallest(const json_t *counts)
 {
@@ -107,7 +107,7 @@ static void draw_grid(struct pen *pen, const struct axis *axis, int y, const jso
 /* Rows for the columns of each panel. */
 static int column_height(const struct pen *pen, int panels)
 {
-    int room = pen->room > 0 ? (pen->room - 6) / panels - 1 : pen->tight ? 3 : HEIGHT / panels;
+    int room = pen->room > 0 ? (pen->room - 6) / panels - 1 : pen->tight ? 3 : panels > 1 ? HEIGHT : ALONE;
     return room < 3 ? 3 : room > TALLEST ? TALLEST : room;
 }
 
