@@ -9,6 +9,7 @@
 
 #include "engine/benchcase.h"
 #include "engine/benchview.h"
+#include "engine/device.h"
 #include "engine/schema.h"
 #include "engine/view.h"
 
@@ -77,10 +78,13 @@ static bool read_question(const json_t *request, char *only, struct bench_questi
 static json_t *machine(const struct bench_question *q)
 {
     const struct cpu *cpu = cpu_info();
-    return json_pack("{s:s, s:I, s:I, s:I, s:s, s:i, s:i}", "cpu", cpu->model, "cores",
+    json_t *facts = json_pack("{s:s, s:I, s:I, s:I, s:s, s:i, s:i}", "cpu", cpu->model, "cores",
                      (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "l2_bytes", (json_int_t)cpu->l2_bytes,
                      "last_cache_bytes", (json_int_t)cpu->last_cache_bytes, "isa", isa_name(q->env->isa), "threads",
                      pool_threads(q->env->pool), "rounds", q->rounds);
+    if (strncmp(q->env->device, "cuda", 4) == 0)
+        json_object_set_new(facts, "gpu", json_string(device_name()));
+    return facts;
 }
 
 /* Devices by the word of --device; "cuda:1" is of "cuda". */
@@ -89,6 +93,7 @@ static const struct device {
     bench_device_fn *time;
 } devices[] = {
     { "cpu", benchcpu_time },
+    { "cuda", benchgpu_time },
 };
 
 static bench_device_fn *device_of(const char *name)

@@ -33,7 +33,7 @@ struct bench_question {
 typedef bool bench_device_fn(const struct bench_question *question, json_t *limits, json_t *kernels, char *error,
                              size_t size);
 
-bench_device_fn benchcpu_time;
+bench_device_fn benchcpu_time, benchgpu_time;
 
 /* Does what the message asks (protocol.c, "bench"): {"bench": {"machine", "limits", "kernels"}, "blocks": the same for
  * people}; NULL with one line in error. "only": OP or OP:FORMAT; "size": dram or cache, both without it; "rounds". */

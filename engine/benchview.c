@@ -109,6 +109,9 @@ json_t *benchview_blocks(const json_t *bench)
              view_text(machine, "cpu", ""), (int)view_number(machine, "threads", 1),
              view_text(machine, "isa", ""), (int)(view_number(machine, "l2_bytes", 0) / 1024),
              view_number(machine, "last_cache_bytes", 0) / (1 << 20), (int)view_number(machine, "rounds", 0));
+    if (view_text(machine, "gpu", NULL))
+        snprintf(text, sizeof text, "%s. Medians of %d graphs of launches over rotating buffers.",
+                 view_text(machine, "gpu", ""), (int)view_number(machine, "rounds", 0));
     add(list, prose(text));
     add(list, limits(bench));
     for (size_t i = 0; i < json_array_size(kernels);)

@@ -180,10 +180,11 @@ template <class F, class S, bool FIND>
 static __global__ void __launch_bounds__(THREADS) cast_chunks(const __grid_constant__ gpu_cast c)
 {
     constexpr int DEEP = 4, SHARE = F::GROUP == 128 ? 2 : 1, LANES = F::RUNS / SHARE;
-    size_t n = c.rows * c.cols, runs = n / 8, chunks = (n + GPU_CHUNK - 1) / GPU_CHUNK;
-    size_t chunk = (blockIdx.x * (size_t)THREADS + threadIdx.x) / 8, first = chunk * (GPU_CHUNK / 8) + threadIdx.x % 8;
+    size_t n = c.rows * c.cols, runs = n / 8, chunks = (n + GPU_SUMS_OF - 1) / GPU_SUMS_OF;
+    size_t chunk = (blockIdx.x * (size_t)THREADS + threadIdx.x) / 8;
+    size_t first = chunk * (GPU_SUMS_OF / 8) + threadIdx.x % 8;
     lanes l = {};
-    for (int step = 0; step < GPU_CHUNK / 64; step += DEEP) {
+    for (int step = 0; step < GPU_SUMS_OF / 64; step += DEEP) {
         typename S::raw r[DEEP];
 #pragma unroll
         for (int j = 0; j < DEEP; j++)
@@ -433,7 +434,7 @@ template <class F, class S, bool FIND> static enum kernel_status launch_chunks(s
         return status;
     if (F::GROUP > 0 && c->cols % (8 * F::RUNS))
         return gpu_refuse(KERNEL_BAD_SHAPE, "cannot sum errors of rows that end within a block of %d", F::GROUP);
-    size_t chunks = (n + GPU_CHUNK - 1) / GPU_CHUNK;
+    size_t chunks = (n + GPU_SUMS_OF - 1) / GPU_SUMS_OF;
     cast_chunks<F, S, FIND><<<blocks_for(chunks, THREADS / 8), THREADS, 0, g->stream>>>(*c);
     return gpu_launched(g, "cast_chunks");
 }

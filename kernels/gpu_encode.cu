@@ -246,7 +246,7 @@ static __device__ __forceinline__ double join_lanes(float even, float odd)
 static __device__ double chunk_noise(const gpu_task &t, const tile &p, uint64_t chunk, const struct fit &fit)
 {
     const how nearest = {ROUND_NEAREST, OVERFLOW_SATURATE, 0};
-    uint64_t first = chunk * GPU_CHUNK, end = first + GPU_CHUNK < p.n ? first + GPU_CHUNK : p.n;
+    uint64_t first = chunk * GPU_SUMS_OF, end = first + GPU_SUMS_OF < p.n ? first + GPU_SUMS_OF : p.n;
     float lane[2] = {0, 0};
     for (uint64_t i = first + 2 * (threadIdx.x % 32); i < end; i += 64)
         for (int j = 0; j < 2 && i + j < end; j++) {
@@ -270,7 +270,7 @@ static __global__ void __launch_bounds__(THREADS) fit_search(const __grid_consta
         for (int k = 0; k < GPU_TRIALS; k++) {
             struct fit fit = trial_fit(t, range, k);
             double noise = 0;
-            for (uint64_t chunk = 0; chunk * GPU_CHUNK < p.n; chunk++)
+            for (uint64_t chunk = 0; chunk * GPU_SUMS_OF < p.n; chunk++)
                 noise += chunk_noise(t, p, chunk, fit);
             if (k == 0 || noise < least) {
                 least = noise;
@@ -291,13 +291,13 @@ static __global__ void __launch_bounds__(THREADS) search_trials(const __grid_con
         tile p = tile_of(t, g);
         struct fit fit = trial_fit(t, group_range(t, g), (int)(job % GPU_TRIALS));
         double noise = 0;
-        for (uint64_t first = 0; first * GPU_CHUNK < p.n; first += WARPS) {
+        for (uint64_t first = 0; first * GPU_SUMS_OF < p.n; first += WARPS) {
             uint64_t chunk = first + threadIdx.x / 32;
-            double mine = chunk * GPU_CHUNK < p.n ? chunk_noise(t, p, chunk, fit) : 0;
+            double mine = chunk * GPU_SUMS_OF < p.n ? chunk_noise(t, p, chunk, fit) : 0;
             if (threadIdx.x % 32 == 0)
                 part[threadIdx.x / 32] = mine;
             __syncthreads();
-            for (int w = 0; threadIdx.x == 0 && w < WARPS && (first + w) * GPU_CHUNK < p.n; w++)
+            for (int w = 0; threadIdx.x == 0 && w < WARPS && (first + w) * GPU_SUMS_OF < p.n; w++)
                 noise += part[w];
             __syncthreads();
         }
@@ -442,11 +442,11 @@ static enum kernel_status launch_decode(struct gpu *g, const void *work)
 /* A warp for each chunk; thread i has lanes 2 i and 2 i + 1. */
 static __global__ void __launch_bounds__(THREADS) error_chunks(const __grid_constant__ gpu_task t)
 {
-    uint64_t n = t.rows * t.cols, chunks = (n + GPU_CHUNK - 1) / GPU_CHUNK;
+    uint64_t n = t.rows * t.cols, chunks = (n + GPU_SUMS_OF - 1) / GPU_SUMS_OF;
     const float *values = (const float *)t.values;
     for (uint64_t chunk = blockIdx.x * (uint64_t)WARPS + threadIdx.x / 32; chunk < chunks;
          chunk += gridDim.x * (uint64_t)WARPS) {
-        uint64_t first = chunk * GPU_CHUNK, end = first + GPU_CHUNK < n ? first + GPU_CHUNK : n;
+        uint64_t first = chunk * GPU_SUMS_OF, end = first + GPU_SUMS_OF < n ? first + GPU_SUMS_OF : n;
         float signal[2] = {0, 0}, noise[2] = {0, 0};
         uint32_t most = 0, count = 0;
         for (uint64_t i = first + 2 * (threadIdx.x % 32); i < end; i += 64)
@@ -472,7 +472,7 @@ static enum kernel_status launch_error(struct gpu *g, const void *work)
     const gpu_task *t = (const gpu_task *)work;
     if (t->rows * t->cols == 0)
         return KERNEL_OK;
-    error_chunks<<<gpu_blocks(g, t->rows * t->cols, WARPS * GPU_CHUNK, THREADS, 8), THREADS, 0, g->stream>>>(*t);
+    error_chunks<<<gpu_blocks(g, t->rows * t->cols, WARPS * GPU_SUMS_OF, THREADS, 8), THREADS, 0, g->stream>>>(*t);
     return gpu_launched(g, "error_chunks");
 }
 

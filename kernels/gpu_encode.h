@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-enum { GPU_CHUNK = 4096, GPU_LEVELS_MOST = 16, GPU_TRIALS = 76 };
+enum { GPU_SUMS_OF = 4096, GPU_LEVELS_MOST = 16, GPU_TRIALS = 76 };
 
 /* The reference pairs of format.c that the device knows. */
 enum gpu_pair { GPU_PAIR_FLOAT, GPU_PAIR_INTEGER, GPU_PAIR_OFFSET, GPU_PAIR_POWER, GPU_PAIR_LEVELS };

@@ -206,7 +206,7 @@ struct error_sums gpu_sums_join(const struct gpu_sums *sums, size_t chunks)
 
 static enum kernel_status find_errors(struct card *c)
 {
-    size_t chunks = (c->q->rows * c->q->cols + GPU_CHUNK - 1) / GPU_CHUNK;
+    size_t chunks = (c->q->rows * c->q->cols + GPU_SUMS_OF - 1) / GPU_SUMS_OF;
     struct gpu_sums *sums = malloc(chunks * sizeof *sums + 1);
     enum kernel_status status = sums ? room_for(c, (void **)&c->task.sums, chunks, sizeof *sums) : KERNEL_NO_MEMORY;
     if (status == KERNEL_OK)

@@ -9,104 +9,36 @@
 
 #include "tests/gpu_measure.h"
 
-/* ---- Buffers --------------------------------------------------------------------------------------- */
-
-static size_t aligned(size_t bytes)
-{
-    return (bytes + 255) / 256 * 256;
-}
+/* ---- Memory ---------------------------------------------------------------------------------------- */
 
 int gpu_slots(const struct gpu_bench *b, size_t bytes)
 {
-    size_t slots = b->arena_bytes / aligned(bytes);
-    return slots > GPU_LAUNCHES ? GPU_LAUNCHES : (int)slots;
+    return gpu_arena_slots(&b->memory, bytes);
 }
 
 char *gpu_slot(const struct gpu_bench *b, size_t bytes, int slots, int i)
 {
-    return b->arena + (size_t)(i % slots) * aligned(bytes);
+    return gpu_arena_slot(&b->memory, bytes, slots, i);
 }
 
-/* Fills the arena with the bits of normal BF16 numbers: exponents that formats meet, no NaN. */
-static enum kernel_status fill_arena(struct gpu_bench *b)
-{
-    enum { PIECE = 1 << 22 };
-    uint16_t *piece = malloc(PIECE);
-    uint64_t state = 88172645463325252u;
-    enum kernel_status status = piece ? KERNEL_OK : KERNEL_NO_MEMORY;
-    for (int i = 0; piece && i < PIECE / 2; i++) {
-        double sum = 0;         /* of twelve uniform numbers: nearly normal */
-        for (int k = 0; k < 12; k++) {
-            state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-            sum += (double)(state >> 11) * 0x1p-53;
-        }
-        float x = (float)(sum - 6);
-        uint32_t bits;
-        memcpy(&bits, &x, sizeof bits);
-        piece[i] = (uint16_t)(bits >> 16);
-    }
-    for (size_t at = 0; status == KERNEL_OK && at + PIECE <= b->arena_bytes; at += PIECE)
-        status = b->m->upload(b->g, b->arena + at, piece, PIECE);
-    free(piece);
-    return status;
-}
-
-/* ---- Ceilings -------------------------------------------------------------------------------------- */
-
-struct stream {
-    const struct gpu_bench *b;
-    size_t bytes;
-    int    slots;
-    uint32_t *sum;
-};
-
-static enum kernel_status copy_series(struct gpu *g, void *ctx, int i)
-{
-    const struct stream *s = ctx;
-    char *slot = gpu_slot(s->b, 2 * s->bytes, s->slots, i);
-    return s->b->m->copy(g, slot + s->bytes, slot, s->bytes);
-}
-
-static enum kernel_status read_series(struct gpu *g, void *ctx, int i)
-{
-    const struct stream *s = ctx;
-    struct gpu_read work = {gpu_slot(s->b, s->bytes, s->slots, i), s->bytes, s->sum};
-    return s->b->m->find(g, GPU_READ, NULL, NULL)->launch(g, &work);
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *ms, int n)
-{
-    qsort(ms, (size_t)n, sizeof *ms, ascending);
-    return n % 2 ? ms[n / 2] : (ms[n / 2 - 1] + ms[n / 2]) / 2;
-}
-
-/* The median of a series; 0, and a line, if it failed. */
+/* ms of a series; 0, and a line, if it failed. */
 static double time_series(struct gpu_bench *b, gpu_series_fn *series, void *ctx, int launches)
 {
-    double ms[GPU_ROUNDS];
-    if (b->m->measure(b->g, series, ctx, launches, GPU_ROUNDS, ms) == KERNEL_OK)
-        return median(ms, GPU_ROUNDS);
+    double ms = 0;
+    if (gpu_arena_time(&b->memory, series, ctx, launches, GPU_ROUNDS, &ms) == KERNEL_OK)
+        return ms;
     printf("  %s\n", b->m->error());
     return 0;
 }
 
-/* The time that the memory needs for `bytes` of traffic. */
+/* The time that the memory needs for `bytes` of traffic; 0 if that is not asked. */
 static double ceiling_ms(struct gpu_bench *b, size_t bytes, enum gpu_ceiling ceiling)
 {
-    struct stream s = {b, ceiling == GPU_CEILING_COPY ? bytes / 512 * 256 : (bytes + 15) / 16 * 16, 0, NULL};
-    if (ceiling == GPU_CEILING_NONE)
-        return 0;
-    s.slots = gpu_slots(b, ceiling == GPU_CEILING_COPY ? 2 * s.bytes : s.bytes);
-    if (b->m->alloc(b->g, sizeof *s.sum, (void **)&s.sum) != KERNEL_OK || s.slots == 0)
-        return 0;
-    double ms = time_series(b, ceiling == GPU_CEILING_COPY ? copy_series : read_series, &s, GPU_LAUNCHES);
-    b->m->free(b->g, s.sum);
+    double ms = 0;
+    if (ceiling == GPU_CEILING_COPY)
+        gpu_arena_copy(&b->memory, bytes, GPU_ROUNDS, &ms);
+    else if (ceiling == GPU_CEILING_READ)
+        gpu_arena_read(&b->memory, bytes, GPU_ROUNDS, &ms);
     return ms;
 }
 
@@ -172,33 +104,25 @@ static void bench_memory(struct gpu_bench *b)
 {
     static const size_t sizes[] = {(size_t)46 << 20, (size_t)256 << 20, (size_t)1 << 30};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        char name[64];
-        struct stream s = {b, sizes[i] / 2, gpu_slots(b, sizes[i]), NULL};
-        snprintf(name, sizeof name, "memcpy, %zu MiB of traffic", sizes[i] >> 20);
-        gpu_row(b, name, copy_series, &s, sizes[i], GPU_CEILING_NONE, 0, 0);
-        s.bytes = sizes[i];
-        if (b->m->alloc(b->g, sizeof *s.sum, (void **)&s.sum) != KERNEL_OK)
-            return;
-        snprintf(name, sizeof name, "read, %zu MiB", sizes[i] >> 20);
-        gpu_row(b, name, read_series, &s, sizes[i], GPU_CEILING_NONE, 0, 0);
-        b->m->free(b->g, s.sum);
+        double copied = ceiling_ms(b, sizes[i], GPU_CEILING_COPY), read = ceiling_ms(b, sizes[i], GPU_CEILING_READ);
+        printf("%4zu MiB: copied (half read, half written) at %.1f GB/s, read at %.1f GB/s\n", sizes[i] >> 20,
+               (double)sizes[i] / copied / 1e6, (double)sizes[i] / read / 1e6);
     }
 }
 
 static int run(struct gpu_bench *b)
 {
-    size_t free = b->m->device(b->g)->free;
-    b->arena_bytes = free / 2 < (size_t)6 << 30 ? free / 2 : (size_t)6 << 30;
-    if (b->m->alloc(b->g, b->arena_bytes, (void **)&b->arena) != KERNEL_OK || fill_arena(b) != KERNEL_OK) {
+    if (gpu_arena_open(&b->memory, b->g, (size_t)6 << 30, NULL) != KERNEL_OK) {
         printf("gpu-bench: %s\n", b->m->error());
         return 1;
     }
+    b->arena = b->memory.base;
     head(b);
     bench_memory(b);
     gpu_bench_encode(b);
     if (b->json)
         fprintf(b->json, "\n]}\n");
-    b->m->free(b->g, b->arena);
+    gpu_arena_close(&b->memory);
     return 0;
 }
 

@@ -9,15 +9,13 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "kernels/gpu.h"
-
-enum { GPU_LAUNCHES = 24, GPU_ROUNDS = 25 };
+#include "kernels/gpu_arena.h"
 
 struct gpu_bench {
     const struct gpu_module *m;
     struct gpu *g;
-    char  *arena;               /* device memory for everything, random bits; see gpu_slots */
-    size_t arena_bytes;
+    struct gpu_arena memory;
+    char  *arena;               /* its base: normal numbers as BF16 */
     const char *only;           /* run the rows whose name contains this; NULL: all */
     FILE  *json;                /* or NULL */
     int    rows;                /* written to json so far */
@@ -26,8 +24,7 @@ struct gpu_bench {
 /* What a row is compared with: reading the same bytes, or copying half of them (read + written = the same). */
 enum gpu_ceiling { GPU_CEILING_READ, GPU_CEILING_COPY, GPU_CEILING_NONE };
 
-/* How many buffers of `bytes` the arena has for a rotation, at most GPU_LAUNCHES. Buffer i lies at gpu_slot(b, bytes,
- * slots, i), 256-byte aligned. */
+/* gpu_arena_slots and gpu_arena_slot of the bench's arena. */
 int   gpu_slots(const struct gpu_bench *b, size_t bytes);
 char *gpu_slot(const struct gpu_bench *b, size_t bytes, int slots, int i);
 

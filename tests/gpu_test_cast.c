@@ -149,7 +149,7 @@ static struct gpu_cast cast_for(struct gpu_checks *c, const struct gpu_kernel *k
 {
     const struct format *f = r->job.format;
     size_t scales = t->rows * encode_scales_of_row(f, t->cols) * encode_scale_bytes(f);
-    size_t chunks = (t->n + GPU_CHUNK - 1) / GPU_CHUNK;
+    size_t chunks = (t->n + GPU_SUMS_OF - 1) / GPU_SUMS_OF;
     struct gpu_cast w = {
         .rows = t->rows, .cols = t->cols, .scale = r->job.scale, .inverse = r->job.inverse, .tensor = r->job.tensor,
         .unit = 1 / (f->largest * r->job.tensor),
@@ -195,7 +195,7 @@ static void compare_codes(struct gpu_checks *c, const struct gpu_cast *w, const 
 static void compare_sums(struct gpu_checks *c, const struct gpu_cast *w, const struct reference *r,
                          const struct tensor *t, const char *what)
 {
-    size_t chunks = (t->n + GPU_CHUNK - 1) / GPU_CHUNK;
+    size_t chunks = (t->n + GPU_SUMS_OF - 1) / GPU_SUMS_OF;
     struct gpu_sums *sums = gpu_get(c, w->sums, chunks * sizeof *sums);
     struct error_sums got = gpu_sums_join(sums, chunks);
     gpu_expect(c, memcmp(&got.signal, &r->sums.signal, 8) == 0 && memcmp(&got.noise, &r->sums.noise, 8) == 0 &&
