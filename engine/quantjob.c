@@ -137,6 +137,11 @@ static const struct safetensor *open_tensor(struct job *job, const char *path, c
         fail(job, "tensor '%.120s' is too large", tensor->name);
         return NULL;
     }
+    if (tensor && !dtype_loads(tensor->dtype)) {
+        fail(job, "tensor '%.120s' is of type %s, whose values cannot be decoded here", tensor->name,
+             tensor->dtype->name);
+        return NULL;
+    }
     if (tensor && !tensor->count) {
         fail(job, "tensor '%.120s' is empty: there is nothing to round", *tensor->name ? tensor->name : path);
         return NULL;

@@ -17,6 +17,8 @@
 #include <jansson.h>
 #include <utf8proc.h>
 
+#include "kernels/format.h"
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "loads copy little-endian bytes as they are");
 
 enum { PREFIX = 8 }; /* bytes of the header length */
@@ -80,11 +82,28 @@ static float load_f16(const uint8_t *element)
     return from_bits(sign | (exponent + 112) << 23 | mantissa << 13);
 }
 
+/* FP8 by the rows of the format table. */
+static float load_e4m3(const uint8_t *element)
+{
+    static const struct format *format;
+    format = format ? format : format_find("e4m3");
+    return format_decode(format, *element);
+}
+
+static float load_e5m2(const uint8_t *element)
+{
+    static const struct format *format;
+    format = format ? format : format_find("e5m2");
+    return format_decode(format, *element);
+}
+
+#define ALONE(name_, bytes_, load_) { .name = name_, .bytes = bytes_, .load = load_ }
+
 static const struct dtype dtypes[] = {
-    { "F64", 8, load_f64 },   { "F32", 4, load_f32 }, { "F16", 2, load_f16 }, { "BF16", 2, load_bf16 },
-    { "I64", 8, load_i64 },   { "I32", 4, load_i32 }, { "I16", 2, load_i16 }, { "I8", 1, load_i8 },
-    { "U64", 8, load_u64 },   { "U32", 4, load_u32 }, { "U16", 2, load_u16 }, { "U8", 1, load_u8 },
-    { "BOOL", 1, load_u8 },
+    ALONE("F64", 8, load_f64),   ALONE("F32", 4, load_f32), ALONE("F16", 2, load_f16), ALONE("BF16", 2, load_bf16),
+    ALONE("I64", 8, load_i64),   ALONE("I32", 4, load_i32), ALONE("I16", 2, load_i16), ALONE("I8", 1, load_i8),
+    ALONE("U64", 8, load_u64),   ALONE("U32", 4, load_u32), ALONE("U16", 2, load_u16), ALONE("U8", 1, load_u8),
+    ALONE("BOOL", 1, load_u8),   ALONE("F8_E4M3", 1, load_e4m3), ALONE("F8_E5M2", 1, load_e5m2),
 };
 
 enum { DTYPES = sizeof dtypes / sizeof dtypes[0] };
@@ -113,7 +132,7 @@ __attribute__((format(printf, 2, 3))) static bool fail(struct safetensors *file,
 }
 
 /* Names are printed to terminals, so controls, direction marks and line separators are refused. */
-static bool printable(const char *text)
+bool safetensors_printable(const char *text)
 {
     const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)text;
 
@@ -144,7 +163,7 @@ static bool read_dtype(struct safetensors *file, struct safetensor *tensor, cons
     if (!name)
         return fail(file, "tensor '%s' has no dtype", tensor->name);
     tensor->dtype = safetensors_dtype(name);
-    if (!tensor->dtype && (strlen(name) > 16 || !printable(name)))
+    if (!tensor->dtype && (strlen(name) > 16 || !safetensors_printable(name)))
         return fail(file, "tensor '%s' has a dtype that is no type's name", tensor->name);
     if (!tensor->dtype)
         return fail(file, "tensor '%s' has the dtype '%s', which is not known here", tensor->name, name);
@@ -201,7 +220,7 @@ static bool read_offsets(struct safetensors *file, struct safetensor *tensor, co
 static bool read_tensor(struct safetensors *file, struct safetensor *tensor, const char *name,
                         const json_t *entry, uint64_t start)
 {
-    if (*name == 0 || strlen(name) > SAFETENSORS_NAME || !printable(name))
+    if (*name == 0 || strlen(name) > SAFETENSORS_NAME || !safetensors_printable(name))
         return fail(file, "a tensor's name is empty, longer than %d bytes, or not printable", SAFETENSORS_NAME);
     if (!json_is_object(entry))
         return fail(file, "tensor '%s' is not described by a JSON object", name);
@@ -395,8 +414,21 @@ const struct safetensor *safetensors_find(const struct safetensors *file, const 
 
 void safetensor_floats(const struct safetensor *tensor, uint64_t first, uint64_t count, float *out)
 {
-    const uint8_t *element = tensor->data + first * tensor->dtype->bytes;
+    const struct dtype *dtype = tensor->dtype;
 
-    for (uint64_t i = 0; i < count; i++, element += tensor->dtype->bytes)
-        out[i] = tensor->dtype->load(element);
+    if (dtype->load) {
+        const uint8_t *element = tensor->data + first * dtype->bytes;
+        for (uint64_t i = 0; i < count; i++, element += dtype->bytes)
+            out[i] = dtype->load(element);
+        return;
+    }
+    for (uint64_t done = 0; done < count;) {
+        float values[SAFETENSORS_BLOCK];
+        uint64_t at = first + done, skip = at % dtype->values, n = dtype->values - skip;
+        if (n > count - done)
+            n = count - done;
+        dtype->block(tensor->data + at / dtype->values * dtype->bytes, values);
+        memcpy(out + done, values + skip, n * sizeof *out);
+        done += n;
+    }
 }

@@ -11,14 +11,17 @@
 enum {
     SAFETENSORS_RANK   = 8,        /* real ones stop at 5 (video convolutions)              */
     SAFETENSORS_HEADER = 16 << 20, /* bytes of JSON; the largest published are about 10 MiB */
-    SAFETENSORS_NAME   = 512       /* bytes of a tensor's name                              */
+    SAFETENSORS_NAME   = 512,      /* bytes of a tensor's name                              */
+    SAFETENSORS_BLOCK  = 256       /* values of a block at most                             */
 };
 
-/* One element type. Rows live in safetensors.c. */
+/* One element type. Rows live in safetensors.c; those of GGUF files in gguf.c. */
 struct dtype {
-    const char *name;              /* as files spell it: "F32", "BF16", "F8_E4M3"           */
-    unsigned    bytes;             /* of one element                                        */
+    const char *name;              /* as files spell it: "F32", "BF16", "F8_E4M3", "Q4_K"   */
+    unsigned    bytes;             /* of one element, or of a block                         */
     float     (*load)(const uint8_t *element); /* rounds to nearest where float is narrower */
+    unsigned    values;            /* of a block type; 0: elements stand alone              */
+    void      (*block)(const uint8_t *block, float *values); /* then instead of load; NULL: not decoded here */
 };
 
 struct safetensor {
@@ -28,8 +31,23 @@ struct safetensor {
     uint64_t            shape[SAFETENSORS_RANK];
     uint64_t            count;     /* elements: the product of shape                        */
     const uint8_t      *data;      /* little-endian, row-major, of any alignment            */
-    uint64_t            bytes;     /* count * dtype->bytes                                  */
+    uint64_t            bytes;     /* of all elements or blocks; blocks do not cross rows   */
 };
+
+/* Whether the elements can be had as floats. */
+static inline bool dtype_loads(const struct dtype *dtype)
+{
+    return dtype->load || dtype->block;
+}
+
+/* Bits of one element, with what its block keeps beside it. */
+static inline double dtype_bits(const struct dtype *dtype)
+{
+    return 8.0 * dtype->bytes / (dtype->values ? dtype->values : 1);
+}
+
+/* Whether a name may be shown: UTF-8 without controls, direction marks and line separators. */
+bool safetensors_printable(const char *text);
 
 /* The element type of this name, or NULL. */
 const struct dtype *safetensors_dtype(const char *name);
@@ -49,7 +67,7 @@ size_t safetensors_count(const struct safetensors *file);
 const struct safetensor *safetensors_at(const struct safetensors *file, size_t i);
 const struct safetensor *safetensors_find(const struct safetensors *file, const char *name);
 
-/* Elements first ... first + count - 1 as floats; the range must lie inside the tensor. */
+/* Elements first ... first + count - 1 as floats; the range must lie inside the tensor, whose dtype_loads. */
 void safetensor_floats(const struct safetensor *tensor, uint64_t first, uint64_t count, float *out);
 
 #endif
