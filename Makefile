@@ -104,6 +104,11 @@ $(B)/tests/%: tests/%.c $(LIB)
 	$(SAY) CC $<
 	$(Q)$(COMPILE) -MT $@ -MF $@.d -o $@ $< $(LIB) $(TESTLIBS) $(LIBS) $(LDFLAGS)
 
+$(B)/tests/fake_cuda.so: tests/fake_cuda.c $(B)/flags
+	@mkdir -p $(@D)
+	$(SAY) CC $@
+	$(Q)$(COMPILE) -fPIC -shared -MF $@.d -o $@ $< $(LDFLAGS)
+
 $(B)/lib/saffron_blas.so: kernels/module_blas.c $(B)/flags
 	@mkdir -p $(@D)
 	$(SAY) CC $@
@@ -183,7 +188,7 @@ test:
 	@CC='$(CC)' sh tutor/deps.sh test
 	+@$(QUIETLY) check
 
-tests: all $(TESTS) $(FUZZ)
+tests: all $(TESTS) $(FUZZ) $(B)/tests/fake_cuda.so
 
 check: tests
 	@SAFFRON_MAKE='$(MAKE) $(MAKEOVERRIDES)' tests/run $(B)
