@@ -85,7 +85,7 @@ return lesson {
       }
     end,
     takeaway = "E4M3 ends at 448: the code of 480 is NaN, and there is no infinity.",
-    dives = { "e4m3-or-e5m2", "fnuz" },
+    dives = { "gradients", "fnuz" },
   },
 
   explore {
@@ -467,7 +467,7 @@ return lesson {
   -- deep dives ------------------------------------------------------------------------------------------------------
 
   dive {
-    id = "e4m3-or-e5m2", title = "E4M3 or E5M2, which FP8 for what?",
+    id = "gradients", title = "Why do gradients take E5M2 when weights take E4M3?",
     "E4M3 for values, E5M2 for range. E5M2 is the upper byte of FP16: it reaches 57,344 and keeps infinity, but has only four marks a doubling. Weights and activations come with a scale that makes them fit, so the extra mantissa bit wins. Gradients in training span many powers of two, and there the range wins.",
     compute = function(lab)
       local x = lab.gaussian { n = 2 ^ 18 }

@@ -236,7 +236,7 @@ head_dim              128]],
       back = "When each chat has a fixed state beside the cache and the chats are short: Qwen3.6-27B's 146.8 MiB do not shrink, so 1,000-token chats gain 1.2 times.",
       again = "What does the obvious KV formula get wrong about a hybrid model, in both directions?",
     },
-    dives = { "prefix" }, links = { "quantization" },
+    dives = { "two-bit-kv", "prefix" }, links = { "quantization" },
   },
 
   -- one vector for all ----------------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ head_dim              128]],
       }
     end,
     takeaway = "A latent cache (kv_lora_rank) drops the factor 2 and the heads; num_key_value_heads is a trap there.",
-    dives = { "tensor-parallel", "latent-fp8" },
+    dives = { "latent-fp8", "tensor-parallel" },
   },
 
   predict {
@@ -395,7 +395,7 @@ head_dim              128]],
       back = "The weights are read once for all chats. Each chat's cache is read for it alone, so with long contexts more chats stop helping.",
       again = "Why is a server's throughput flat at long context, however many chats you add?",
     },
-    dives = { "long-chats" },
+    dives = { "fp8-kv-speed", "long-chats" },
   },
 
   -- in your words ---------------------------------------------------------------------------------------------------
@@ -458,6 +458,46 @@ head_dim              128]],
       return { one = k.kv_bytes_total, all = 100 * k.kv_bytes_total }
     end,
     reveal = function(o) return { string.format("100 chats with the same 2,000 tokens in front, Llama-3.1-8B, BF16: %s once, or %s if each keeps its own.", mib(o.one), gib(o.all)) } end,
+  },
+
+  dive {
+    id = "two-bit-kv", title = "Does a 2-bit KV cache save eight times?",
+    "No. KIVI keeps keys in groups of 32 tokens of a channel and values in groups of 32 channels of a token, each with a 16-bit scale and a 16-bit minimum: 2 bits are 3. And the newest tokens stay in 16 bits.",
+    compute = function(lab)
+      local rows = {}
+      for i, n in ipairs { 512, 4096, 16384 } do
+        local r = lab.kivi { k = lab.gaussian { rows = n, cols = 128 }, v = lab.gaussian { rows = n, cols = 128, stream = 1 }, format = "int2", group = 32, residual = 128 }
+        rows[i] = { fmt(n), fmt(r.k_bits), fmt(r.v_bits), fmt(r.bits_per_value), fmt(16 / r.bits_per_value) }
+      end
+      return { rows = rows }
+    end,
+    reveal = function(o) return { view.table { caption = "KIVI, 2 bits, groups of 32, 128 tokens in 16 bits", columns = { "tokens", "bits, keys", "bits, values", "both", "times smaller" }, rows = o.rows } } end,
+  },
+
+  dive {
+    id = "fp8-kv-speed", title = "Does an fp8 KV cache make decode faster?",
+    "When the cache is a good part of what a step reads: long chats, or many of them. For one short chat the weights are nearly everything. And the attention kernel must take it well: on some cards and head sizes prefill with an fp8 cache is slower (flashinfer issue 3484; vLLM blog, 2026-04-22).",
+    compute = function(lab)
+      local weights = lab.weights { config = "llama-3.1-8b", format = "bf16" }.streamed_bytes
+      local rows = {}
+      for i, c in ipairs { { 1, 4096 }, { 1, 131072 }, { 64, 4096 }, { 64, 32768 } } do
+        local cache = c[1] * kv(lab, "llama-3.1-8b", c[2]).kv_bytes_total
+        rows[i] = { fmt(c[1]), fmt(c[2]), percent(100 * ((weights + cache) / (weights + cache / 2) - 1)) }
+      end
+      return { rows = rows }
+    end,
+    reveal = function(o) return { view.table { caption = "Llama-3.1-8B, BF16 weights: faster by an fp8 cache, at most", columns = { "chats", "tokens each", "faster" }, rows = o.rows } } end,
+  },
+
+  dive {
+    id = "kv-quality", title = "Does a quantized KV cache ruin long contexts?",
+    "8 bits: hardly. llama.cpp measured a KL divergence of 0.00098 with both K and V in Q8_0, less than Q8_0 weights cost (0.00136; pull request 7412). 4 bits and less depend on the layout: keys have outlier channels, so they want a scale a channel. Some long tasks lose much at 4 bits (arXiv:2505.20276). Test your own longest prompts. All cited, not measured here.",
+    compute = function(lab)
+      local k = lab.gaussian { rows = 512, cols = 128, channels = 3, channel_times = { 8, 12 } }
+      return { token = lab.quantize(k, { format = "int4", scale = "token", zero_point = "kivi" }).sqnr_db, channel = lab.quantize(k:transposed(), { format = "int4", scale = "group:32", zero_point = "kivi" }).sqnr_db,
+               fp8 = lab.quantize(k, { format = "e4m3", scale = "tensor" }).sqnr_db }
+    end,
+    reveal = function(o) return { view.bars { title = "A seeded K with three large channels, computed now", unit = "dB", bars = { { label = "INT4, a scale a token", value = o.token }, { label = "INT4, by channel, 32", value = o.channel }, { label = "FP8 E4M3", value = o.fp8 } } } } end,
   },
 
   dive {

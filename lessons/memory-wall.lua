@@ -179,7 +179,7 @@ return lesson {
       back = "Unpacking a weight takes longer than its bytes take to arrive. Time is the larger of the two, so fewer bytes help only a loop that keeps up with memory.",
       again = "Your INT4 model got slower than FP16. What do you profile first?",
     },
-    dives = { "q4-prefill" },
+    dives = { "always-faster", "where-dequant" },
   },
 
   predict {
@@ -326,7 +326,7 @@ return lesson {
       back = "Four times earlier: the trip is shorter, the multiplications are not. H100 NVL: 55 instead of 214.",
       again = "Why 8-bit weights and activations (W8A8) for 250 chats, and 4-bit weights for one?",
     },
-    links = { "quantization" },
+    dives = { "q4-prefill", "a100" }, links = { "quantization" },
   },
 
   -- in your words ---------------------------------------------------------------------------------------------------
@@ -362,6 +362,42 @@ return lesson {
       return { ridge = ridge, four = ridge * 4.125 / 16 }
     end,
     reveal = function(o) return { string.format("On an H100 NVL a prompt of 512 tokens is far beyond both ridges, %s and %s: there bytes no longer count.", fmt(math.floor(o.ridge + 0.5)), fmt(math.floor(o.four + 0.5))) } end,
+  },
+
+  dive {
+    id = "always-faster", title = "Is an 8-bit or 4-bit model always faster?",
+    "No. Fewer bytes help only where bytes are waited for, and only if the loop that unpacks them keeps up. Reports of quantized models that got slower fill the issue lists of bitsandbytes (6, 347, 490), vLLM (2268, 3399, 21266) and AutoAWQ (106): an unpacking that writes the weights back to memory, a batch that is limited by arithmetic, or a kernel that the card has no instructions for.",
+    compute = function(lab)
+      local slow = lab.machine().isa == "scalar"
+      local t = lab.gemv { formats = { "fp32", "int4", "int4-naive" }, rows = slow and 1024 or nil, rounds = 5 }
+      return { good = t[2].times, plain = t[3].times }
+    end,
+    reveal = function(o) return { string.format("On one core here, measured now, against FP32: INT4 in vector instructions %s times the speed, INT4 in a plain loop %s times.", fmt(o.good), fmt(o.plain)) } end,
+  },
+
+  dive {
+    id = "where-dequant", title = "Does INT4 compute in INT4? Where is it dequantized?",
+    "Weight-only INT4 (W4A16) does not compute in 4 bits. A tile of codes is loaded, unpacked to 16 bits in registers, multiplied there, and forgotten. Hopper has no INT4 arithmetic at all, so INT4 on an H100 always means that. Done apart from the product, the unpacked weights go back to memory, and the gain is lost twice.",
+    compute = function(lab) return { packed = 4.125 / 8, fused = 4.125 / 8, apart = 4.125 / 8 + 2 + 2, bf16 = 2 } end,
+    reveal = function(o)
+      return { view.bars { title = "Bytes that pass through memory for each weight", unit = "B", bars = { { label = "BF16", value = o.bf16 }, { label = "INT4, unpacked inside", value = o.fused, role = "outcome" }, { label = "INT4, unpacked apart", value = o.apart } } },
+               "Unpacked apart: the codes are read, 16 bits are written, 16 bits are read again." }
+    end,
+  },
+
+  dive {
+    id = "a100", title = "Will FP8 make my A100 twice as fast?",
+    "No. Ampere has no FP8 arithmetic. vLLM runs FP8 checkpoints there as W8A16: weights are unpacked to 16 bits. Decode for few chats gains, because fewer bytes are read; prefill and large batches gain nothing. FP8 arithmetic begins with Ada (8.9) and Hopper (9.0).",
+    compute = function(lab)
+      local bandwidth, peak = 2.039e12, 312e12 -- A100 80 GB SXM, data sheet
+      local rows = {}
+      for i, b in ipairs { 1, 32, 128, 512 } do
+        local bf16, fp8 = math.max(2 / bandwidth, 2 * b / peak), math.max(1 / bandwidth, 2 * b / peak)
+        rows[i] = { fmt(b), fmt(bf16 / fp8) }
+      end
+      return { rows = rows }
+    end,
+    reveal = function(o) return { view.table { caption = "A100 80 GB SXM (data sheet): weights in FP8, arithmetic in BF16, at most", columns = { "chats", "times faster" }, rows = o.rows } } end,
   },
 
   dive {

@@ -88,7 +88,7 @@ return lesson {
       back = "At about 12 times the typical size: INT8's step is set by the largest value, for all.",
       again = "How can one number in a million cost INT8 its lead over FP8?",
     },
-    dives = { "fp8-ends-it" },
+    dives = { "int8-or-fp8", "fp8-ends-it" },
   },
 
   -- where they live -------------------------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ return lesson {
       }
     end,
     takeaway = "A token scale cures outliers in few tokens, a channel scale those in few channels. Real ones sit in channels.",
-    links = { "smoothquant" },
+    dives = { "why-channels" }, links = { "smoothquant" },
   },
 
   -- cures -----------------------------------------------------------------------------------------------------------
@@ -358,6 +358,21 @@ return lesson {
       return { rows = rows }
     end,
     reveal = function(o) return { view.table { caption = "E4M3, one scale, one value grown", columns = { "its size, times", "all the others", "zeros" }, rows = o.rows } } end,
+  },
+
+  dive {
+    id = "int8-or-fp8", title = "Is INT8 less accurate than FP8?",
+    "Not by nature. On values without outliers INT8's 255 even steps beat the three mantissa bits of E4M3 by about 7 dB. One large value under the same scale turns it round. So weights like INT8, and activations like FP8.",
+    compute = function(lab)
+      local function both(t) return { lab.quantize(t, { format = "int8", scale = "token" }).sqnr_db, lab.quantize(t, { format = "e4m3", scale = "token" }).sqnr_db } end
+      local rows = {}
+      for i, t in ipairs { { "Gaussian", lab.gaussian { rows = 256, cols = 512 } }, { "MiniLM weights", lab.tensor "minilm/ffn_weight" }, { "MiniLM activations", lab.tensor "minilm/ffn_in" }, { "after GELU", lab.tensor "minilm/ffn_out_in" } } do
+        local r = both(t[2])
+        rows[i] = { t[1], db(r[1]), db(r[2]) }
+      end
+      return { rows = rows }
+    end,
+    reveal = function(o) return { view.table { caption = "A scale a row, computed now", columns = { "tensor", "INT8", "E4M3" }, rows = o.rows } } end,
   },
 
   dive {

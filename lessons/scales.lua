@@ -201,7 +201,7 @@ return lesson {
       }
     end,
     takeaway = "Scales cost bits: INT2 in groups of 16 with scale and minimum takes 4 bits a value, INT4 in groups of 128 takes 4.125.",
-    dives = { "power-of-two" },
+    dives = { "file-bits", "gguf-awq-gptq" },
   },
 
   predict {
@@ -496,6 +496,26 @@ return lesson {
       return { view.table { caption = "INT4, groups of 128", columns = { "values", "symmetric", "minimum stored" },
         rows = { { "Gaussian", db(o.gauss[1]), db(o.gauss[2]) }, { "MiniLM, after GELU", db(o.gelu[1]), db(o.gelu[2]) } } } }
     end,
+  },
+
+  dive {
+    id = "file-bits", title = "Why is my 4-bit file larger than 4 bits times the parameters?",
+    "The name counts the codes. Scales, minima or zero-points come on top, and so do the tensors that stay in 16 bits: embeddings, the LM head, norms. A GGUF name such as Q4_K_M is a mix of tensor types besides: 4.89 bits a weight on Llama-3.1-8B (llama.cpp tools/quantize/README.md, cited).",
+    compute = function(lab)
+      local four, all = lab.weights { config = "llama-3.1-8b", format = "int4" }, lab.weights { config = "llama-3.1-8b", format = "bf16" }
+      local file = four.linear_bytes + four.kept_bytes + four.head_bytes + four.embedding_bytes
+      local params = (all.linear_bytes + all.kept_bytes + all.head_bytes + all.embedding_bytes) / 2
+      return { file = file, params = params, codes = params / 2, linear = four.linear_bytes, rest = file - four.linear_bytes }
+    end,
+    reveal = function(o)
+      return { string.format("Counted just now for Llama-3.1-8B, INT4 in groups of 128, embeddings and head in BF16: %.2f GB, where 4 bits times %.2f billion parameters are %.2f GB. That is %s bits a parameter.", o.file / 1e9, o.params / 1e9, o.codes / 1e9, fmt(8 * o.file / o.params)) }
+    end,
+  },
+
+  dive {
+    id = "gguf-awq-gptq", title = "GGUF, AWQ or GPTQ: which is the best format?",
+    "They are not three of a kind. GGUF is a file format with block formats of its own (Q4_K and others) and can hold many. GPTQ and AWQ are methods to choose the codes; what they write is plain integers with scales, in groups. So ask two questions: which layout does my server have a fast kernel for, and which method chose the codes.",
+    "In one study of Llama-3.1 AWQ was ahead by 0.2 to 0.4 points on academic benchmarks and GPTQ by 0.8 to 2.9 on others (arXiv:2411.02355, cited): less than between tasks.",
   },
 
   dive {

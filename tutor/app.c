@@ -226,6 +226,44 @@ static int hits(const struct app *a, struct search_hit *list)
     return a->line.size ? search_dives(a->catalog, a->line.text, list, MOST_HITS) : 0;
 }
 
+/* Opens a deep dive; what a live one computes is asked of the lab and comes below its text. */
+static unsigned open_dive(struct app *a, const struct search_hit *hit, struct outbox *out)
+{
+    a->dive = hit->dive;
+    a->popup = POPUP_DIVE;
+    a->scroll = 0;
+    json_decref(a->dive_blocks);
+    a->dive_blocks = NULL;
+    a->dive_request = 0;
+    if (!json_is_true(json_object_get(hit->dive, "live")))
+        return FX_DRAW;
+    a->dive_request = a->next_base++;
+    out->request = json_pack("{s:s, s:I, s:s, s:O, s:s, s:{}, s:n}", "type", "compute", "id",
+                             (json_int_t)a->dive_request, "lesson",
+                             document_sha256(catalog_document(a->catalog, hit->lesson)), "step",
+                             json_object_get(hit->dive, "id"), "seed", "0000000000000001", "knobs", "guess");
+    return FX_DRAW | FX_LAB;
+}
+
+/* The lab's answer to it, or that there will be none. */
+static unsigned dive_came(struct app *a, const struct event *e)
+{
+    const char *type = view_text(e->message, "type", "");
+    if (e->kind == EVENT_LAB && strcmp(type, "result") != 0 && strcmp(type, "problem") != 0)
+        return 0;
+    a->dive_request = 0;
+    json_decref(a->dive_blocks);
+    a->dive_blocks = json_incref(json_object_get(e->message, "blocks"));
+    return FX_DRAW;
+}
+
+static bool about_dive(const struct app *a, const struct event *e)
+{
+    const json_t *id = json_object_get(e->message, "id");
+    bool here = e->kind == EVENT_LAB && json_is_integer(id) && json_integer_value(id) == a->dive_request;
+    return a->dive_request && (here || e->kind == EVENT_LAB_LOST);
+}
+
 static unsigned pick(struct app *a, int item, struct outbox *out)
 {
     int steps[128];
@@ -235,12 +273,8 @@ static unsigned pick(struct app *a, int item, struct outbox *out)
     if (a->place == PLACE_MAP)
         return item >= 0 && item < app_map_count(a) ? open_lesson(a, catalog_document(a->catalog, item), NULL)
                                                     : FX_BELL;
-    if (a->place == PLACE_SEARCH && item >= 0 && item < hits(a, found)) {
-        a->dive = found[item].dive;
-        a->popup = POPUP_DIVE;
-        a->scroll = 0;
-        return FX_DRAW;
-    }
+    if (a->place == PLACE_SEARCH && item >= 0 && item < hits(a, found))
+        return open_dive(a, &found[item], out);
     return FX_BELL;
 }
 
@@ -541,9 +575,9 @@ static unsigned feed(struct app *a, const struct event *e, struct outbox *out)
     default: {
         if (e->kind == EVENT_NOT_STORED && e->id == 0) /* a notice of the store */
             app_say(a, e->text);
-        unsigned effects = 0;
+        unsigned effects = about_dive(a, e) ? dive_came(a, e) : 0;
         if (a->session)
-            effects = a->place == PLACE_LESSON ? session_does(a, e, out) : session_feed(a->session, e, out);
+            effects |= a->place == PLACE_LESSON ? session_does(a, e, out) : session_feed(a->session, e, out);
         if (a->recall && !out->record)
             effects |= recall_does(a, e, out);
         return effects;
@@ -645,5 +679,6 @@ void app_free(struct app *a)
     json_decref(a->cards);
     json_decref(a->calibration);
     json_decref(a->settings);
+    json_decref(a->dive_blocks);
     free(a);
 }

@@ -33,6 +33,8 @@ struct app {
     int                    focus;        /* in the menu on screen */
     struct line            line;         /* search or jump filter */
     const json_t          *dive;         /* POPUP_DIVE */
+    long                   dive_request; /* the lab's, for what it computes; 0: none is waited for */
+    json_t                *dive_blocks;  /* that, when it has come; else NULL */
     char                   theme[32];
     bool                   mouse;
     char                   message[512];

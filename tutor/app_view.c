@@ -104,6 +104,56 @@ static void map_where(const struct app *a, char *out, size_t size)
     snprintf(out + used, size - used, "%scontinue %.*s", used ? " · " : "", (int)(of ? of - place : 0), place);
 }
 
+/* Whether every step of the lesson with this id is over. */
+static bool is_done(const struct app *a, const char *id)
+{
+    int index = catalog_find(a->catalog, id);
+    const json_t *lesson = lesson_progress(a->progress, id);
+    const struct document *d = index >= 0 ? catalog_document(a->catalog, index) : NULL;
+    return d && lesson && first_open(d, lesson) == document_step_count(d);
+}
+
+static bool leans_on(const struct document *d, const char *id)
+{
+    size_t i;
+    json_t *need;
+    json_array_foreach(json_object_get(document_json(d), "needs"), i, need)
+        if (strcmp(json_string_value(need), id) == 0)
+            return true;
+    return false;
+}
+
+/* A lesson that was not begun says after which one it is meant, as long as that one is not done. */
+static void note_needs(const struct app *a, const struct document *d, char *state, size_t size)
+{
+    const char *need = json_string_value(json_array_get(json_object_get(document_json(d), "needs"), 0));
+    int index = need ? catalog_find(a->catalog, need) : -1;
+    if (index >= 0 && !lesson_progress(a->progress, document_id(d)) && !is_done(a, need))
+        snprintf(state, size, "after %s", document_title(catalog_document(a->catalog, index)));
+}
+
+/* What the lesson leans on, and what leans on it. */
+static void add_neighbors(const struct app *a, json_t *body, const struct document *d)
+{
+    char text[1024];
+    for (int way = 0; way < 2; way++) {
+        size_t used = 0;
+        for (int i = 0; i < catalog_count(a->catalog); i++) {
+            const struct document *other = catalog_document(a->catalog, i);
+            if (way ? !leans_on(other, document_id(d)) : !leans_on(d, document_id(other)))
+                continue;
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s%s%s", used ? "; " : way
+                                     ? "It prepares: " : "It leans on: ", document_title(other),
+                                     way == 0 && is_done(a, document_id(other)) ? " (done)" : "");
+            used = used < sizeof text ? used : sizeof text - 1;
+        }
+        if (used > 0) {
+            snprintf(text + used, sizeof text - used, ".");
+            add_prose(body, text);
+        }
+    }
+}
+
 static json_t *map(const struct app *a)
 {
     json_t *items = json_array(), *keys = json_array(), *body = json_array();
@@ -116,6 +166,7 @@ static json_t *map(const struct app *a)
             add(items, json_pack("{s:s, s:s, s:b}", "id", "group", "text", its, "heading", 1));
         group = its;
         app_lesson_state(d, a->progress, state, sizeof state);
+        note_needs(a, d, state, sizeof state);
         add(items,
             json_pack("{s:s, s:s, s:s, s:b, s:s}", "id", document_id(d), "text", document_title(d), "right", state,
                       "focused", i == a->focus, "state", lesson_glyph(d, a->progress)));
@@ -127,6 +178,7 @@ static json_t *map(const struct app *a)
         snprintf(win, sizeof win, "After it you can %s.",
                  view_text(document_json(catalog_document(a->catalog, a->focus)), "win", ""));
         add_prose(body, win);
+        add_neighbors(a, body, catalog_document(a->catalog, a->focus));
     }
     map_where(a, where, sizeof where);
     add_key(keys, COMMAND_NEXT, "open");
@@ -236,6 +288,9 @@ static json_t *overlay(const struct app *a)
         json_t *blocks = json_deep_copy(json_object_get(a->dive, "body"));
         json_array_insert_new(blocks, 0,
                               json_pack("{s:s, s:s}", "view", "heading", "text", view_text(a->dive, "title", "")));
+        json_array_extend(blocks, a->dive_blocks);
+        if (a->dive_request)
+            add(blocks, json_pack("{s:s, s:s}", "view", "working", "label", "computing"));
         return blocks;
     }
     default: return NULL;

@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "db/dives.h"
 #include "tutor/paths.h"
+#include "tutor/search.h"
 
 enum { CATALOG_MOST = 256 };
 
@@ -19,9 +21,16 @@ struct entry {
     int              place; /* in the course */
 };
 
+/* Made when first asked for, also of a catalog that is otherwise only read. */
+struct lazy {
+    struct dives *dives;
+    bool          tried;
+};
+
 struct catalog {
     struct entry entries[CATALOG_MOST];
     int          count;
+    struct lazy *lazy;
 };
 
 static json_t *read_json(const char *path, char *error, size_t size)
@@ -99,6 +108,10 @@ struct catalog *catalog_load(char *problem, size_t size)
     char data[PATH_MAX], folder[PATH_MAX], path[PATH_MAX], error[512];
     struct catalog *catalog = calloc(1, sizeof *catalog);
     *problem = '\0';
+    if (catalog && !(catalog->lazy = calloc(1, sizeof *catalog->lazy))) {
+        free(catalog);
+        catalog = NULL;
+    }
     if (!catalog)
         return NULL;
     bool found = paths_data(data, sizeof data);
@@ -126,7 +139,19 @@ void catalog_free(struct catalog *catalog)
         free(catalog->entries[i].path);
         free(catalog->entries[i].group);
     }
+    if (catalog && catalog->lazy) {
+        dives_free(catalog->lazy->dives);
+        free(catalog->lazy);
+    }
     free(catalog);
+}
+
+struct dives *catalog_dives(const struct catalog *catalog)
+{
+    if (!catalog->lazy->tried)
+        catalog->lazy->dives = search_index(catalog);
+    catalog->lazy->tried = true;
+    return catalog->lazy->dives;
 }
 
 int catalog_count(const struct catalog *catalog)

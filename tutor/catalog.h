@@ -21,6 +21,9 @@ const char            *catalog_group(const struct catalog *, int index); /* "A  
 int         catalog_find(const struct catalog *, const char *id);
 const char *catalog_nearest(const struct catalog *, const char *id);
 
+/* The index of the deep dives (db/dives.h), made when first asked for; NULL when there can be none. */
+struct dives *catalog_dives(const struct catalog *);
+
 /* One document of a JSON file, for caches. NULL and one line in `error`. */
 struct document *catalog_read(const char *path, char *error, size_t size);
 

@@ -1,5 +1,5 @@
 /* search.h: finding deep dives by words; small typos are forgiven.
- * Pure: the screen's search and `saffron ask` rank alike. */
+ * The screen's search and `saffron ask` rank alike: by db/dives.h, whose index is made when it is first asked. */
 #ifndef TUTOR_SEARCH_H
 #define TUTOR_SEARCH_H
 
@@ -7,12 +7,14 @@
 
 struct search_hit {
     int           lesson; /* index in the catalog */
-    const json_t *dive;   /* {"id", "title", "body"}, borrowed */
-    double        score;
+    const json_t *dive;   /* {"id", "title", "body", "live"}, borrowed */
 };
 
-/* The dives that match, best first; returns how many (at most `most`). A dive that matches all words comes before one
- * that matches fewer; titles weigh more than bodies, whole words more than beginnings, and those more than typos. */
+/* The dives that match, best first; returns how many (at most `most`). A dive that has more of the words comes before
+ * one that has fewer; then titles weigh more than bodies. */
 int search_dives(const struct catalog *, const char *words, struct search_hit *hits, int most);
+
+/* The index of a catalog's dives, new: the catalog keeps it. NULL when there can be none. */
+struct dives *search_index(const struct catalog *);
 
 #endif
