@@ -71,14 +71,13 @@ return lesson {
       return { answer = top.value, top = top, beyond = lab.decode("01111111", "e4m3"), nan = nan, byte = byte, bits = knob.byte }
     end,
     reveal = function(o)
-      local rows = {}
-      for i, row in ipairs(o.byte) do rows[i] = lanes(row) end
+      local rows = { lanes(o.top, "the last mark", nil, "outcome"), lanes(o.beyond, "one code more", nil, "wrong") }
+      for i, row in ipairs(o.byte) do rows[i + 2] = lanes(row, "the byte, " .. TITLES[row.format]:gsub("FP8 ", "")) end
       local seven_e = o.bits == "01111110"
       return {
-        view.bits { rows = { lanes(o.top, "largest", nil, "outcome"), lanes(o.beyond, "one more", nil, "wrong") } },
+        view.bits { rows = rows, caption = "The byte below is read by five formats. Flip its bits." },
         string.format("By the formula the next code would be %s. It is spent on NaN: %d of the 256 codes, one a sign. FP16 spends its whole top exponent on NaN and infinity; E4M3 gives up infinity and keeps that exponent for values.",
           exact(1.875 * 2 ^ 8), o.nan),
-        view.bits { rows = rows, caption = "The same byte read by five formats. Flip a bit." },
         seven_e and string.format("A byte means nothing without its format. The MI300X reads E4M3 FNUZ, whose exponent counts from 8: the largest value of an H100 is %s there, and every value half.", exact(o.byte[2].value))
           or string.format("As E4M3 this byte is %s, as E5M2 %s, as INT8 %s.", exact(o.byte[1].value), exact(o.byte[3].value), exact(o.byte[5].value)),
         view.note { title = "Kubernetes", text = "One file, two node pools, two readings. On MI300X nodes the loader must double the scales of a file made for H100." },
@@ -93,7 +92,7 @@ return lesson {
     ask = "One value in eight formats, and one flipped bit. Which flips hardly matter, and which change everything?",
     knobs = {
       value = { 1, from = 0.1, to = 6, step = 0.1, label = "value", at = 1 },
-      flip = { "top exponent", choices = { "nothing", "sign", "top exponent", "last exponent", "top mantissa", "last mantissa" }, label = "flip", at = 2 },
+      flip = { "top exponent", choices = { "none", "sign", "top exponent", "last exponent", "top mantissa", "last mantissa" }, label = "bit", at = 2 },
     },
     compute = function(lab, knob)
       local rows = {}
@@ -114,7 +113,7 @@ return lesson {
       local bf16, e4m3 = o.rows[3], o.rows[4]
       return {
         view.bits { rows = rows },
-        o.flip == "nothing" and string.format("%s as each format keeps it. FP32 and BF16 share their exponent: BF16 is the upper half of an FP32 number, and E5M2 the upper half of an FP16 one.", exact(o.value))
+        o.flip == "none" and string.format("%s as each format keeps it. FP32 and BF16 share their exponent: BF16 is the upper half of an FP32 number, and E5M2 the upper half of an FP16 one.", exact(o.value))
           or string.format("With its %s flipped, %s becomes %s in BF16 and %s in E4M3. An exponent bit multiplies by a power of two; a mantissa bit moves the value within its doubling; an integer's bits each add or take a fixed amount.",
             o.flip == "sign" and "sign" or o.flip .. " bit", exact(o.value), exact(bf16.now.value), exact(e4m3.now.value)),
       }
