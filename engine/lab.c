@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -19,6 +20,7 @@
 #include "engine/check.h"
 #include "engine/csource.h"
 #include "engine/device.h"
+#include "engine/inspectjob.h"
 #include "engine/kv.h"
 #include "engine/loader.h"
 #include "engine/outfile.h"
@@ -464,6 +466,29 @@ static void answer_quality(json_t *message)
     send_message(reply);
 }
 
+static bool inspect_on(void *ctx, double fraction)
+{
+    (void)ctx;
+    watch_host("inspect", 120);
+    on_progress(NULL, fraction, "inspect");
+    return !watch_canceled();
+}
+
+static void answer_inspect(json_t *message)
+{
+    char error[512];
+    const struct inspectjob_env env = { .isa = lab_isa(), .pool = lab.env.pool, .progress = inspect_on };
+    watch_host("inspect", 120);
+    json_t *reply = inspectjob_run(message, &env, error, sizeof error);
+    if (!reply) {
+        send_problem(id_of(message), error, NULL, 0);
+        return;
+    }
+    json_object_set_new(reply, "type", json_string("inspect"));
+    json_object_set_new(reply, "id", json_integer(id_of(message)));
+    send_message(reply);
+}
+
 static void answer_bench(json_t *message)
 {
     char error[512];
@@ -519,6 +544,7 @@ static const struct answer {
 } answers[] = {
     { "compute", answer_compute }, { "given", answer_given },   { "lesson", take_lesson }, { "kv", answer_kv },
     { "quantize", answer_quantize }, { "quality", answer_quality }, { "bench", answer_bench },
+    { "inspect", answer_inspect },
     { "document", answer_document }, { "check", answer_check }, { "source", answer_source }, { "info", answer_info },
 };
 
@@ -589,9 +615,22 @@ static void *work(void *unused)
 
 /* --- main thread -------------------------------------------------------------------------------------------------- */
 
+/* The index of a sharded model stands for its folder, where the shards lie. */
+static bool has_shards(const char *path, char folder[PATH_MAX])
+{
+    static const char ending[] = ".index.json";
+    size_t n = path ? strlen(path) : 0;
+    const char *slash = n ? strrchr(path, '/') : NULL;
+    if (n < sizeof ending || n >= PATH_MAX || strcmp(path + n - (sizeof ending - 1), ending) != 0 || !slash)
+        return false;
+    snprintf(folder, PATH_MAX, "%.*s", (int)(slash - path), path);
+    return true;
+}
+
 static void enter_sandbox(const json_t *open, bool gpu)
 {
     const char *readable[64];
+    char folder[PATH_MAX] = "";
     size_t count = 0, i;
     json_t *file;
     readable[count++] = lab.place->data;
@@ -600,6 +639,9 @@ static void enter_sandbox(const json_t *open, bool gpu)
     json_array_foreach(json_object_get(open, "files"), i, file)
         if (count < 64)
             readable[count++] = json_string_value(file);
+    json_array_foreach(json_object_get(open, "files"), i, file)
+        if (has_shards(json_string_value(file), folder) && count < 64)
+            readable[count++] = folder;
     sandbox_enter(readable, count, gpu, &lab.sandbox);
 }
 

@@ -8,14 +8,13 @@
 
 #include "engine/hostlua.h"
 #include "engine/view.h"
+#include "engine/viewdata.h"
 #include "kernels/format.h"
 #include "kernels/quantize.h"
 
 enum {
     BLOCKS_MOST = 2048, /* of one request; a reveal has ten */
     HIST_BINS   = 64,
-    HEAT_ROWS   = 128,
-    HEAT_COLS   = 256,
     VALUES_MOST = 512,
     MAPS_MOST   = 6,
     MAP_ROWS    = 24,   /* one of several is drawn small */
@@ -89,23 +88,6 @@ static json_t *grid_values(const struct quant *q, const struct format *f, double
     return number_list(values, n);
 }
 
-static json_t *bin_counts(const float *x, size_t n, double from, double to, int bins)
-{
-    json_t *list = json_array();
-    double *count = calloc((size_t)bins, sizeof *count);
-    for (size_t i = 0; count && i < n; i++) {
-        double place = ((double)x[i] - from) / (to - from) * bins;
-        if (place >= 0 && place < bins)
-            count[(int)place]++;
-        else if ((double)x[i] == to)
-            count[bins - 1]++;
-    }
-    for (int b = 0; count && b < bins; b++)
-        json_array_append_new(list, json_real(count[b]));
-    free(count);
-    return list;
-}
-
 static void range_of(const struct host_matrix *m, double *from, double *to)
 {
     double largest = 0;
@@ -132,99 +114,39 @@ static const char *fill_hist(json_t *block, const struct host_matrix *x, const s
     to = view_number(block, "to", to);
     if (!(from < to) || !(bins >= 2 && bins <= 256))
         return "a histogram needs from < to and 2 to 256 bins";
-    json_object_set_new(block, "counts", bin_counts(x->values, x->rows * x->cols, from, to, (int)bins));
+    json_object_set_new(block, "counts", viewdata_bins(x->values, x->rows * x->cols, from, to, (int)bins));
     if (!grid)
         return NULL;
-    json_object_set_new(block, "after", bin_counts(grid->values, grid->rows * grid->cols, from, to, (int)bins));
+    json_object_set_new(block, "after", viewdata_bins(grid->values, grid->rows * grid->cols, from, to, (int)bins));
     if (grid->quant)
         json_object_set_new(block, "values", grid_values(grid->quant, NULL, from, to));
     return NULL;
-}
-
-/* |value| or |error| of cell (r, c) of the reduced matrix: the largest in its rectangle, NaN if one is in there. */
-static double heat_cell(const struct host_matrix *m, size_t r, size_t rows, size_t c, size_t cols)
-{
-    double largest = 0;
-    for (size_t i = r * m->rows / rows; i < (r + 1) * m->rows / rows; i++)
-        for (size_t j = c * m->cols / cols; j < (c + 1) * m->cols / cols; j++) {
-            size_t at = i * m->cols + j;
-            double v = m->original ? (double)m->original[at] - (double)m->values[at] : (double)m->values[at];
-            if (isnan(v))
-                return NAN;
-            if (fabs(v) > largest)
-                largest = fabs(v);
-        }
-    return largest;
-}
-
-/* Sixteen levels, logarithmic over the three decades below the largest. */
-static char level_of(double v, double high)
-{
-    if (isnan(v))
-        return 'n';
-    if (!(v > 0) || !(high > 0))
-        return '0';
-    double level = 15 + 5 * log10(v / high);
-    return "0123456789abcdef"[level < 0 ? 0 : level > 15 ? 15 : (int)(level + 0.5)];
-}
-
-static void set_level_text(json_t *block, const char *name, const char *prefix, double value)
-{
-    char number[64], text[80];
-    snprintf(text, sizeof text, "%s%s", prefix, view_format(value, number, sizeof number));
-    if (!json_object_get(block, name))
-        json_object_set_new(block, name, json_string(text));
-}
-
-/* A matrix reduced to at most *rows x *cols cells by largest magnitude, and how many those are then; `high` grows to
- * the largest. NULL: no memory. */
-static double *reduce(const struct host_matrix *m, size_t *rows, size_t *cols, double *high)
-{
-    *rows = m->rows < *rows ? m->rows : *rows;
-    *cols = m->cols < *cols ? m->cols : *cols;
-    double *cell = calloc(*rows * *cols + 1, sizeof *cell);
-    for (size_t i = 0; cell && i < *rows * *cols; i++) {
-        cell[i] = heat_cell(m, i / *cols, *rows, i % *cols, *cols);
-        if (cell[i] > *high)
-            *high = cell[i];
-    }
-    return cell;
-}
-
-static json_t *level_rows(const double *cell, size_t rows, size_t cols, double high)
-{
-    json_t *lines = json_array();
-    char line[HEAT_COLS + 1];
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t c = 0; c < cols; c++)
-            line[c] = level_of(cell[r * cols + c], high);
-        json_array_append_new(lines, json_stringn(line, cols));
-    }
-    return lines;
 }
 
 /* maps { { x, label = }, { q, label = } }: |x| or the size of the error, all on the scale of the largest. */
 static const char *fill_maps(json_t *block, const struct host_matrix *m, size_t count)
 {
     double *cell[MAPS_MOST] = { NULL }, high = 0;
+    struct viewdata_matrix data[MAPS_MOST];
     size_t rows[MAPS_MOST], cols[MAPS_MOST];
     bool complete = true;
     for (size_t i = 0; i < count; i++) {
+        data[i] = (struct viewdata_matrix){ m[i].rows, m[i].cols, m[i].values, m[i].original };
         rows[i] = MAP_ROWS;
         cols[i] = MAP_COLS;
-        cell[i] = reduce(&m[i], &rows[i], &cols[i], &high);
+        cell[i] = viewdata_reduce(&data[i], &rows[i], &cols[i], &high);
         complete = complete && cell[i];
     }
     for (size_t i = 0; i < count; i++) {
         if (complete)
             json_object_set_new(json_array_get(json_object_get(block, "maps"), i), "levels",
-                                level_rows(cell[i], rows[i], cols[i], high));
+                                viewdata_levels(cell[i], rows[i], cols[i], high));
         free(cell[i]);
     }
     if (!json_object_get(block, "measure"))
         json_object_set_new(block, "measure", json_string(count && m[0].original ? "|error|" : "|x|"));
-    set_level_text(block, "low", "up to ", high / 1000);
-    set_level_text(block, "high", "", high);
+    viewdata_label(block, "low", "up to ", high / 1000);
+    viewdata_label(block, "high", "", high);
     return complete ? NULL : "out of memory";
 }
 
@@ -234,18 +156,8 @@ static const char *fill_heat(json_t *block, const struct host_matrix *m, const s
     (void)none;
     if (!m)
         return NULL;
-    size_t rows = HEAT_ROWS, cols = HEAT_COLS;
-    double high = 0, *cell = reduce(m, &rows, &cols, &high);
-    if (!cell)
-        return "out of memory";
-    json_object_set_new(block, "rows", level_rows(cell, rows, cols, high));
-    free(cell);
-    json_object_set_new(block, "shape", json_pack("[I, I]", (json_int_t)m->rows, (json_int_t)m->cols));
-    if (!json_object_get(block, "measure"))
-        json_object_set_new(block, "measure", json_string(m->original ? "|error|" : "|x|"));
-    set_level_text(block, "low", "up to ", high / 1000);
-    set_level_text(block, "high", "", high);
-    return NULL;
+    const struct viewdata_matrix data = { m->rows, m->cols, m->values, m->original };
+    return viewdata_heat(block, &data);
 }
 
 /* grid { format = "e4m3", from =, to =, scale = 1 } or grid { q, ... }: the format's values. */

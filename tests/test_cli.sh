@@ -34,7 +34,7 @@ expect "help" 0 "saffron read" --help
 expect "help of a command" 0 "--knob NAME=VALUE" run --help
 expect "help says what is not built" 0 "Not built yet:.* fit" --help
 expect "version" 0 "^saffron [0-9]" --version
-for command in inspect fit probe cluster new dev; do
+for command in fit probe cluster new dev; do
     expect "$command is not built yet" 2 "^saffron: '$command' is not built yet" $command --whatever x --gpu H100
 done
 expect "unknown option" 2 "unknown option '--plian', did you mean '--plain'?" --plian

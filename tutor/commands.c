@@ -15,7 +15,7 @@ const struct cli cli_table[] = {
     { "run", "LESSON:STEP", "compute a step again, after its commit only", command_run, 1, 1 },
     { "recall", "", "the cards that are due", command_recall, 0, 0 },
     { "ask", "WORDS", "search the deep dives", command_ask, 1, ANY },
-    { "inspect", "FILE [TENSOR]", "browse .safetensors, .gguf and .npy", NULL, 0, ANY },
+    { "inspect", "FILE [TENSOR]", "browse .safetensors, .gguf and .npy", command_inspect, 1, 2 },
     { "quantize", "FILE [TENSOR]", "quantize a tensor and measure the damage", command_quantize, 1, 2 },
     { "quality", "DIR --text FILE", "a language model's loss in any format", command_quality, 1, 1 },
     { "kv", "CONFIG.json", "what a conversation costs in memory", command_kv, 1, 1 },

@@ -59,10 +59,11 @@ int command_run(const struct options *);
 int command_check(const struct options *);
 int command_kv(const struct options *);
 int command_shot(const struct options *);
-/* commands_quantize.c, commands_quality.c, commands_bench.c: jobs of the lab */
+/* commands_quantize.c, commands_quality.c, commands_bench.c, commands_inspect.c: jobs of the lab */
 int command_quantize(const struct options *);
 int command_quality(const struct options *);
 int command_bench(const struct options *);
+int command_inspect(const struct options *);
 /* commands_progress.c: what the store knows */
 int command_stats(const struct options *);
 int command_set(const struct options *);

@@ -42,7 +42,7 @@ static bool find_files(const struct options *options, struct files *files)
     else if (options->calib[0] && !commands_lab_path(options, options->calib[0], files->calib))
         missing = options->calib[0];
     if (missing)
-        commands_fail("cannot read '%s', quantize takes .safetensors and .npy files", missing);
+        commands_fail("cannot read '%s', quantize takes .safetensors, .gguf and .npy files", missing);
     return !missing;
 }
 

@@ -54,11 +54,13 @@ struct face {
     struct actors        *actors;
     struct canvas        *canvas;
     json_t               *blocks;       /* what was answered, or NULL */
+    json_t               *report;       /* of the list that is chosen from, or NULL */
+    struct picklist      *picks;        /* its items */
     char                  label[120], error[512];
     double                fraction;
     long                  id;
-    int                   scroll, page, limit;
-    bool                  over, left;
+    int                   scroll, page, limit, rows;
+    bool                  over, left, answered;
 };
 
 static volatile sig_atomic_t ending;
@@ -69,16 +71,26 @@ static void on_signal(int number)
     ending = 1;
 }
 
+static bool choosing(const struct face *face)
+{
+    return face->picks && !face->blocks && !face->id;
+}
+
 static json_t *keys_of(const struct face *face)
 {
     if (!face->blocks)
         return json_pack("[{s:s, s:s, s:s}]", "key", "Esc", "name", "cancel", "help", "");
-    return json_pack("[{s:s, s:s, s:s}, {s:s, s:s, s:s}]", "key", "q", "name", "leave", "help", "", "key", "Down",
-                     "name", "scroll", "help", "");
+    return json_pack("[{s:s, s:s, s:s}, {s:s, s:s, s:s}]", "key", face->picks ? "Esc" : "q", "name",
+                     face->picks ? "back" : "leave", "help", "", "key", "Down", "name", "scroll", "help", "");
 }
 
 static json_t *view_of(const struct face *face)
 {
+    char about[80] = "";
+    if (choosing(face)) {
+        face->job->about(face->report, about, sizeof about);
+        return picklist_view(face->picks, face->job->title, about, face->rows);
+    }
     json_t *body = face->blocks ? json_incref(face->blocks)
                                 : json_pack("[{s:s, s:s, s:f}]", "view", "working", "label",
                                             *face->label ? face->label : "starting", "fraction", face->fraction);
@@ -92,8 +104,9 @@ static void draw(struct face *face)
     struct draw_result result;
     struct draw_options options = { .ascii = face->options->ascii || screen_ascii(), .shades = screen_shades(),
                                     .scroll = face->scroll };
-    json_t *view = view_of(face);
     screen_size(&width, &height);
+    face->rows = height > 6 ? height - 6 : 1;
+    json_t *view = view_of(face);
     canvas_reset(face->canvas, width, height);
     draw_view(view, face->canvas, &options, &result);
     json_decref(view);
@@ -101,6 +114,21 @@ static void draw(struct face *face)
     face->limit = result.content_height - result.body_height;
     face->scroll = result.scroll;
     screen_flush(face->canvas, result.cursor_x, result.cursor_y);
+}
+
+/* A list is kept to choose from; anything else is shown. */
+static void take_report(struct face *face, const json_t *message)
+{
+    json_t *report = json_object_get(message, face->job->report);
+    const json_t *list = face->job->list ? json_object_get(report, face->job->list) : NULL;
+    if (list && !face->picks && json_array_size(list) > 1) {
+        face->report = json_incref(report);
+        face->picks = picklist_new(list, face->job->remark);
+    }
+    if (!face->picks || !list)
+        face->blocks = json_incref(json_object_get(message, "blocks"));
+    face->scroll = 0;
+    face->answered = true;
 }
 
 static void take_message(struct face *face, const json_t *message)
@@ -111,7 +139,8 @@ static void take_message(struct face *face, const json_t *message)
         snprintf(face->label, sizeof face->label, "%s", view_text(message, "label", ""));
         face->fraction = view_number(message, "fraction", 0);
     } else if (json_object_get(message, face->job->report)) {
-        face->blocks = json_incref(json_object_get(message, "blocks"));
+        face->id = 0;
+        take_report(face, message);
     } else {
         snprintf(face->error, sizeof face->error, "%s", view_text(message, "text", "the lab gave no answer"));
         face->over = true;
@@ -124,7 +153,7 @@ static void read_lab(struct face *face)
     while (actors_next(face->actors, &e)) {
         if (e.kind == EVENT_LAB)
             take_message(face, e.message);
-        else if (e.kind == EVENT_LAB_LOST && !face->blocks) {
+        else if (e.kind == EVENT_LAB_LOST && face->id) {
             snprintf(face->error, sizeof face->error, "%s", e.text);
             face->over = true;
         }
@@ -137,8 +166,36 @@ static void scroll_to(struct face *face, int line)
     face->scroll = face->scroll < 0 ? 0 : face->scroll;
 }
 
+/* Asks for what the focus is on. */
+static void ask_for_pick(struct face *face)
+{
+    json_object_set_new(face->job->request, face->job->pick, json_string(picklist_name(face->picks)));
+    snprintf(face->label, sizeof face->label, "%.100s", picklist_name(face->picks));
+    face->fraction = 0;
+    face->id = actors_begin(face->actors, face->job->request, NULL, face->error, sizeof face->error);
+    face->over = !face->id;
+}
+
+/* From a portrait back to the list, or out. */
+static void go_back(struct face *face)
+{
+    if (!face->picks || face->id) {
+        face->left = true;
+        return;
+    }
+    json_decref(face->blocks);
+    face->blocks = NULL;
+}
+
 static void take_key(struct face *face, uint32_t key)
 {
+    if (choosing(face)) {
+        enum picked picked = picklist_key(face->picks, key, face->rows);
+        face->left = picked == PICKED_LEAVE;
+        if (picked == PICKED_ITEM)
+            ask_for_pick(face);
+        return;
+    }
     switch (key) {
     case KEY_CODE_DOWN:
     case 'j':                scroll_to(face, face->scroll + 1); break;
@@ -149,9 +206,10 @@ static void take_key(struct face *face, uint32_t key)
     case KEY_CODE_PAGE_UP:   scroll_to(face, face->scroll - face->page); break;
     case KEY_CODE_HOME:      scroll_to(face, 0); break;
     case KEY_CODE_END:       scroll_to(face, face->limit); break;
+    case KEY_CODE_ESCAPE:
+    case KEY_CODE_LEFT:      go_back(face); break;
     case 'q':
-    case 3:
-    case KEY_CODE_ESCAPE:    face->left = true; break;
+    case 3:                  face->left = true; break;
     default:                 break;
     }
 }
@@ -206,10 +264,11 @@ static int run_screen(const struct options *options, const struct job *job, stru
     if (face.id)
         follow(&face);
     screen_close();
-    bool answered = face.blocks != NULL;
     canvas_free(face.canvas);
+    picklist_free(face.picks);
+    json_decref(face.report);
     json_decref(face.blocks);
-    if (answered)
+    if (face.answered && !face.over)
         return EXIT_DONE;
     return commands_fail("%s", *face.error ? face.error : "canceled");
 }

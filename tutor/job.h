@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "tutor/options.h"
+#include "tutor/picklist.h"
 
 struct job {
     const char *title;          /* of the screen: "saffron bench" */
@@ -15,6 +16,11 @@ struct job {
     bool        screen;         /* on a terminal it gets a screen, else it prints lines there too */
     bool        timed;          /* its numbers are timings: SAFFRON_MASK hides them */
     void      (*mask)(json_t *report); /* hides the timings of a report for --json, or NULL */
+    /* On a screen a report whose field `list` is a list of objects with a "name" is one to choose from: the name goes
+     * into field `pick` of the request, which is then sent again. NULL: its blocks are shown at once. */
+    const char *list, *pick;
+    picklist_remark *remark;
+    void      (*about)(const json_t *report, char *out, size_t size); /* a few words for the corner of the list */
 };
 
 /* Runs it to its end. Returns the exit status; what went wrong is said on stderr. Esc, q and the signals that end a

@@ -29,7 +29,7 @@ static const struct option table[] = {
     { { "--seed", "N", NULL, NULL, "fixes every random number" }, TEXT, AT(seed) },
     { { "--color", "WHEN", NULL, "auto|always|never", "colors" }, TEXT, AT(color) },
     { { "--ascii", NULL, NULL, NULL, "no characters beyond ASCII in drawings" }, FLAG, AT(ascii) },
-    { { "--json", NULL, " list stats doctor run kv quantize quality bench class ", NULL,
+    { { "--json", NULL, " list stats doctor run kv quantize quality bench inspect class ", NULL,
         "one JSON object instead of text" }, FLAG, AT(json) },
     { { "--knob", "NAME=VALUE", " run shot ", NULL, "turn a knob; may be given again" }, LIST, AT(knobs) },
     { { "--kv-format", "FORMAT", " kv quality ", NULL, "of the KV cache: bf16 (default), fp16, e4m3, int8" }, TEXT,

@@ -1,0 +1,112 @@
+#!/bin/sh
+# test_inspect_command: `saffron inspect`: lists and portraits as lines, JSON and screens; files that are not what they say.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+SAFFRON=${SAFFRON:-$PWD/build/saffron}
+work=$(mktemp -d "${TMPDIR:-/tmp}/saffron-inspect.XXXXXX") || exit 2
+session=saffron-inspect-$$
+trap 'tmux -L "$session" kill-server 2>/dev/null; rm -rf "$work"' EXIT
+export HOME="$work" XDG_STATE_HOME="$work/state"
+minilm=lessons/tensors/minilm.safetensors blocks=tests/vectors/blocks.gguf
+
+say() { if [ "$1" -eq 0 ]; then echo "ok $2"; else echo "not ok $2: $3"; fi; }
+
+# expect NAME STATUS PATTERN ARGS...: as `saffron inspect ARGS` ends, and a line of what it says: on stderr alone, and only
+# that one line, where the status is not 0.
+expect()
+{
+    name=$1 status=$2 pattern=$3
+    shift 3
+    timeout 60 "$SAFFRON" inspect "$@" >"$work/out" 2>"$work/err" </dev/null
+    got=$?
+    where=$work/out
+    [ "$status" -eq 0 ] || where=$work/err
+    [ "$got" -eq "$status" ] && grep -q -- "$pattern" "$where" &&
+        { [ "$status" -eq 0 ] || { [ "$(wc -l <"$work/err")" -eq 1 ] && [ ! -s "$work/out" ]; }; }
+    say $? "$name" "exit $got: $(head -c 300 "$where")"
+}
+
+expect "the list" 0 "^tensor ffn_weight: shape 1,536 x 384\|^tensor ffn_weight: shape 1536 x 384" $minilm
+expect "a GGUF file and its true bits" 0 "^tensor q6_k: shape 3 x 512, type Q6_K, size 1.23 KiB, bits a value 6.562" $blocks
+expect "the list as JSON" 0 '"kind": "GGUF"' $blocks --json
+expect "metadata" 0 '"general.architecture": "llama"' $blocks --json
+expect "a pattern" 0 "2 tensors" $minilm "ffn_out*"
+expect "a portrait" 0 "^marked column" $minilm ffn_in
+expect "its formats" 0 "^format nvfp4: scale two-level, bits a value 4.5" $minilm ffn_in
+expect "a portrait as JSON" 0 '"outlier_columns": \[' $minilm ffn_in --json
+expect "a GGUF tensor" 0 "^type: IQ4_XS, 4.25 bits a value" $blocks iq4_xs
+out=$("$SAFFRON" quantize $blocks q4_k --format int8 --scale channel 2>&1)
+say $? "GGUF tensors can be quantized" "$out"
+
+# --- a model in shards: lists all of them, by the index and by the folder
+mkdir "$work/model"
+shard() # shard FILE TENSOR
+{
+    header="{\"$2\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}"
+    { printf "\\$(printf %03o ${#header})\\000\\000\\000\\000\\000\\000\\000%s" "$header"; printf '\000\000\200\077\000\000\000\300'; } >"$1"
+}
+shard "$work/model/1.safetensors" first
+shard "$work/model/2.safetensors" second
+index=$work/model/model.safetensors.index.json
+echo '{"metadata": {}, "weight_map": {"first": "1.safetensors", "second": "2.safetensors"}}' >"$index"
+expect "shards by their index" 0 "safetensors, 2 shards: 2 tensors" "$index"
+expect "shards by their folder" 0 "^tensor second: shape 2" "$work/model"
+expect "a tensor in a shard" 0 "range: -2 to 1" "$work/model" second
+rm "$work/model/2.safetensors"
+expect "a shard that is missing" 2 "2.safetensors': No such file" "$index"
+
+# --- files that lie
+head -c 3000 $minilm >"$work/short.safetensors"
+expect "truncated" 2 "past the end of the file" "$work/short.safetensors"
+head -c 600 $blocks >"$work/short.gguf"
+expect "truncated GGUF" 2 "cannot read '$work/short.gguf': it ends within" "$work/short.gguf"
+printf 'GGUF\003\000\000\000\377\377\377\377\377\377\377\177\000\000\000\000\000\000\000\000' >"$work/wild.gguf"
+expect "wild counts" 2 "its header claims 9223372036854775807 tensors" "$work/wild.gguf"
+: >"$work/empty"
+expect "an empty file" 2 "too short" "$work/empty"
+echo hello >"$work/text"
+expect "a text" 2 "cannot read" "$work/text"
+expect "no such file" 2 "inspect takes .safetensors" "$work/none"
+expect "a folder without a model" 2 "cannot read" lessons
+expect "no such tensor" 2 "did you mean 'ffn_in'" $minilm ffn_inn
+expect "no file" 2 "'inspect' needs FILE"
+
+# --- a file of 100 GB opens at once: a hole is as long as it is
+header='{"big":{"dtype":"F32","shape":[25000000000],"data_offsets":[0,100000000000]}}'
+printf "\\$(printf %03o ${#header})\\000\\000\\000\\000\\000\\000\\000%s" "$header" >"$work/big.safetensors"
+if truncate -s $((8 + ${#header} + 100000000000)) "$work/big.safetensors" 2>/dev/null; then
+    timeout 5 "$SAFFRON" inspect "$work/big.safetensors" >"$work/out" 2>&1
+    say $? "100 GB open at once" "$(cat "$work/out")"
+else
+    echo "ok 100 GB open at once # SKIP the file system takes no such file"
+fi
+
+# --- on a terminal: choose, search, look, go back
+if ! command -v tmux >/dev/null; then
+    echo "ok a screen # SKIP no tmux"
+    exit 0
+fi
+shows() # shows NAME PATTERN: the screen comes to show it
+{
+    tries=0
+    until tmux -L "$session" capture-pane -p 2>/dev/null | grep -q -- "$2" || [ $tries -gt 200 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+    tmux -L "$session" capture-pane -p 2>/dev/null | grep -q -- "$2"
+    say $? "$1" "$(tmux -L "$session" capture-pane -p 2>/dev/null | head -n 6)"
+}
+tmux -L "$session" -f /dev/null new-session -d -x 80 -y 24 \
+    "TERM=tmux-256color $SAFFRON inspect $blocks; echo \$? >$work/status"
+shows "a list to choose from" "1 of 17 · GGUF"
+tmux -L "$session" send-keys / x s
+shows "a search" "1 of 1 · GGUF"
+tmux -L "$session" send-keys Enter Enter
+shows "a portrait on the screen" "IQ4_XS, 4.25 bits a value"
+tmux -L "$session" send-keys Escape
+shows "back to the list" "1 of 1 · GGUF"
+tmux -L "$session" send-keys q
+tries=0
+until [ -s "$work/status" ] || [ $tries -gt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+[ "$(cat "$work/status" 2>/dev/null)" = 0 ]
+say $? "q leaves it" "exit $(cat "$work/status" 2>/dev/null)"
