@@ -91,11 +91,17 @@ static enum kernel_status describe(int index, struct gpu_device *d)
     return KERNEL_OK;
 }
 
+static int open_devices;
+
+/* Asking a device for its free memory makes a context on it, some hundred MiB: those of the others go again. */
 static enum kernel_status devices(struct gpu_device *list, int room, int *count)
 {
     enum kernel_status status = count_devices(count);
-    for (int i = 0; status == KERNEL_OK && i < *count && i < room; i++)
+    for (int i = 0; status == KERNEL_OK && i < *count && i < room; i++) {
         status = describe(i, &list[i]);
+        if (*count > 1 && open_devices == 0)
+            cudaDeviceReset();
+    }
     return status;
 }
 
@@ -106,6 +112,7 @@ static void close_device(struct gpu *g)
     if (g->stream)
         cudaStreamDestroy(g->stream);
     cudaGetLastError();
+    open_devices--;
     delete g;
 }
 
@@ -115,6 +122,7 @@ static enum kernel_status open_device(int index, struct gpu **out)
     struct gpu *g = new (std::nothrow) struct gpu();
     if (!g)
         return gpu_refuse(KERNEL_NO_MEMORY, "cannot open a GPU: out of memory");
+    open_devices++;
     enum kernel_status status = describe(index, &g->about);
     if (status == KERNEL_OK && g->about.capability < 80)
         status = gpu_refuse(KERNEL_NO_GPU, "%s has compute capability %d.%d, this program needs 8.0", g->about.name,

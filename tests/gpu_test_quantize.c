@@ -208,6 +208,27 @@ static void check_cancel(struct gpu_checks *c)
     gpu_expect(c, status == KERNEL_CANCELED && !q.codes, "a cancel gives '%s'", kernel_status_text(status));
 }
 
+/* quantize() goes to the card when a recipe has a seat there, unless the tensor is small or the card is busy. */
+static void check_seat(struct gpu_checks *c)
+{
+    struct gpu_seat seat = {.g = c->g, .least = 64, .busy = ATOMIC_FLAG_INIT};
+    struct recipe here = {.format = format_find("int8"), .scale = {.kind = SCALE_TENSOR}}, there = here;
+    struct quant want, got;
+    float x[64];
+    fill(x, 64, PLAIN, 3);
+    there.gpu = &seat;
+    for (int turn = 0; turn < 3; turn++) {
+        size_t rows = turn == 1 ? 7 : 8;
+        if (turn == 2)
+            atomic_flag_test_and_set(&seat.busy);
+        bool done = quantize(x, rows, 8, &here, NULL, &want) == KERNEL_OK &&
+                    quantize(x, rows, 8, &there, NULL, &got) == KERNEL_OK;
+        gpu_expect(c, done && !difference(&got, &want) && seat.runs == 1, "a seat: turn %d, %lu runs", turn, seat.runs);
+        quant_free(&want);
+        quant_free(&got);
+    }
+}
+
 /* More memory than any card has is refused in words, and the card works on. */
 static void check_memory(struct gpu_checks *c)
 {
@@ -226,6 +247,7 @@ void gpu_test_quantize(struct gpu_checks *c)
     for (size_t k = 0; (f = format_at(k)); k++)
         check_recipes(c, f, &turn);
     check_cancel(c);
+    check_seat(c);
     check_memory(c);
     check_large(c);
 }
