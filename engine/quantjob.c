@@ -525,6 +525,8 @@ static json_t *blocks(const struct job *job)
     add_row(rows, "clipped", "%.3g %%", 100 * (double)job->clipped / n);
     if (job->nonfinite)
         add_row(rows, "not finite", "%zu", job->nonfinite);
+    if (strcmp(device_computed(), "cpu") != 0)
+        add_row(rows, "computed by", "%s", device_computed());
     json_array_append_new(list, json_pack("{s:s, s:o}", "view", "table", "rows", rows));
     if (short_group(job)) {
         char note[160];
