@@ -46,7 +46,7 @@ static unsigned enter(struct session *s, int index, struct outbox *out)
     session_set(&s->shown, state->result ? json_incref(json_object_get(state->result, "outcome")) : NULL);
     s->echo[0] = '\0';
     s->request_id = s->commit_id = 0;
-    s->focus = s->losses = s->source = 0;
+    s->focus = s->losses = s->source = s->dive = 0;
     s->knob = -1;
     s->bit = 0;
     s->grabbed = s->commanding = s->unsaved = s->offered = s->stale = false;
@@ -245,15 +245,24 @@ static unsigned do_undo(struct session *s, struct outbox *out)
 static unsigned ask_for_dive(struct session *s, const json_t *dive, struct outbox *out)
 {
     bool open = s->phase == PHASE_READ || s->phase == PHASE_REVEALED;
+    unsigned effects = 0;
+    if (s->request_id && strcmp(s->expects, "dive") == 0) { /* of the dive before */
+        out->cancel = s->request_id;
+        s->request_id = 0;
+        effects = FX_CANCEL;
+    }
     if (!json_is_true(json_object_get(dive, "live")) || !open || s->request_id || out->request)
-        return 0;
+        return effects;
     json_array_append_new(s->overlay, json_pack("{s:s, s:s}", "view", "working", "label", "computing"));
-    return session_request_dive(s, view_text(dive, "id", ""), out);
+    return effects | session_request_dive(s, view_text(dive, "id", ""), out);
 }
 
+/* The step's deep dives, one after the other. */
 static unsigned do_dive(struct session *s, struct outbox *out)
 {
-    const json_t *wanted = json_array_get(json_object_get(session_here(s)->json, "dives"), 0);
+    const json_t *ids = json_object_get(session_here(s)->json, "dives");
+    size_t n = json_array_size(ids);
+    const json_t *wanted = n ? json_array_get(ids, (size_t)s->dive++ % n) : NULL;
     const json_t *dives = json_object_get(document_json(s->document), "dives");
     size_t i;
     json_t *dive;
@@ -360,8 +369,11 @@ static unsigned key_event(struct session *s, uint32_t key, struct outbox *out)
         return FX_BELL;
     if (s->overlay) {
         session_set(&s->overlay, NULL);
-        bool more = s->source > 0 && command_of_key(key) == COMMAND_CODE;
-        return more ? do_source(s, out) : FX_DRAW;
+        size_t dives = json_array_size(json_object_get(session_here(s)->json, "dives"));
+        if (s->source > 0 && command_of_key(key) == COMMAND_CODE)
+            return do_source(s, out);
+        bool deeper = dives > 0 && (size_t)s->dive % dives > 0 && command_of_key(key) == COMMAND_DIVE;
+        return deeper ? do_dive(s, out) : FX_DRAW;
     }
     if (key == KEY_CODE_ESCAPE && s->request_id) {
         out->cancel = s->request_id;

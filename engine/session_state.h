@@ -92,6 +92,7 @@ struct session {
     int         losses;                 /* labs that this step ended */
     json_t     *overlay;                /* blocks over the body: source, hints, a dive; NULL: none */
     int         source;                 /* which of the outcome's functions c shows next */
+    int         dive;                   /* which of the step's deep dives d shows next */
 
     int               reset_at;         /* the step that was reset last, while that can be undone, else -1 */
     struct step_state reset_state;      /* what it was before */

@@ -39,10 +39,11 @@ static const char lesson_text[] =
     "\"rows\":[{\"label\":\"x\",\"cells\":[\"4\"]},{\"label\":\"y\",\"cells\":[\"8\"]}]," CARD "},"
     "{\"kind\":\"recall\",\"id\":\"recall\"," CARD "},"
     "{\"kind\":\"explain\",\"id\":\"explain\"," ASK ",\"model\":\"our words\"},"
-    "{\"kind\":\"explore\",\"id\":\"explore\"," ASK ",\"live\":true,\"dives\":[\"deep\"],"
+    "{\"kind\":\"explore\",\"id\":\"explore\"," ASK ",\"live\":true,\"dives\":[\"deep\",\"dry\"],"
     "\"knobs\":[{\"id\":\"k\",\"value\":1,\"from\":0,\"to\":9},{\"id\":\"byte\",\"value\":\"0110\"}]}],"
     "\"dives\":[{\"id\":\"deep\",\"title\":\"Deep?\",\"live\":true,"
-    "\"body\":[{\"view\":\"prose\",\"text\":\"Text.\"}]}]}";
+    "\"body\":[{\"view\":\"prose\",\"text\":\"Text.\"}]},"
+    "{\"id\":\"dry\",\"title\":\"Dry?\",\"body\":[{\"view\":\"prose\",\"text\":\"Words.\"}]}]}";
 
 static struct document *fake_document(void)
 {

@@ -296,8 +296,11 @@ static void a_live_dive_is_computed_below_its_text(void **unused)
     rig_message(&r, json_pack("{s:s, s:I, s:n, s:[{s:s, s:s}]}", "type", "result", "id", id, "answer", "blocks", "view",
                               "prose", "text", "settled"));
     assert_true(rig_shows(&r, "settled"));
-    rig_key(&r, KEY_CODE_ESCAPE);
+    rig_key(&r, 'd'); /* the step's other one */
+    assert_true(rig_shows(&r, "Words."));
     assert_false(rig_shows(&r, "settled"));
+    rig_key(&r, 'd'); /* there is no third */
+    assert_false(rig_shows(&r, "Words."));
     rig_key(&r, 'd'); /* closed before its outcome comes: nothing opens again, and the knobs still turn */
     rig_key(&r, KEY_CODE_ESCAPE);
     rig_key(&r, KEY_CODE_RIGHT);
