@@ -42,6 +42,7 @@ enum gpu_op {
     GPU_CAST_FIND,              /* the same as GPU_CAST, finding each row's or block's scale on the way */
     GPU_CAST_FIND_STATS,        /* with the sums too; whole blocks only */
     GPU_UNCAST,                 /* packed codes to values */
+    GPU_PACK,                   /* codes to the records of GPU_GEMV: struct gpu_pack */
     GPU_GEMV,                   /* y = W x for batch 1 to 64, as gpu_product.h says */
     GPU_GEMM,                   /* larger products, as gpu_product.h says */
     GPU_ATTENTION,              /* decode attention, as gpu_attention.h says */

@@ -21,6 +21,8 @@ extern const struct gpu_kernel gpu_cast_block_rows[];
 extern const struct gpu_kernel gpu_uncast_rows[];
 extern const struct gpu_kernel gpu_product_rows[];
 extern const struct gpu_kernel gpu_attention_rows[];
+extern const struct gpu_kernel gpu_prefill_rows[];
+extern const struct gpu_kernel gpu_gemm_rows[];
 
 /* KERNEL_OK, or the status of a failed CUDA call, whose words are kept for `error`: "cannot WHAT on DEVICE: why". */
 enum kernel_status gpu_check(const struct gpu *g, cudaError_t error, const char *what);

@@ -36,9 +36,19 @@ void *gpu_get(struct gpu_checks *c, const void *p, size_t bytes);
 /* Launches row k on `work` and waits; a failure is counted under `what`. */
 bool gpu_do(struct gpu_checks *c, const struct gpu_kernel *k, const void *work, const char *what);
 
+/* A fresh 64-bit number, and one between -1 and 1: splitmix64 of a counter that starts anew with the program. */
+uint64_t gpu_draw(void);
+float    gpu_uniform(void);
+
+/* |got - want| / |want|, Frobenius; 0 if both are 0, NaN if got is nowhere a number or was not written. */
+double gpu_frobenius(const float *got, const double *want, size_t n);
+
 /* The tests, one a file. */
 void gpu_test_encode(struct gpu_checks *c);
 void gpu_test_quantize(struct gpu_checks *c);
 void gpu_test_cast(struct gpu_checks *c);
+void gpu_test_product(struct gpu_checks *c);
+void gpu_test_attention(struct gpu_checks *c);
+void gpu_test_gemm(struct gpu_checks *c);
 
 #endif

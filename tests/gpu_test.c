@@ -1,6 +1,7 @@
 /* gpu_test.c: the CUDA kernels against the scalar reference, on a real card; skips without one.
  * Prints a line for each failure and "N passed N failed" at the end. Needs nothing but kernels/ and the module.
  * --small: sizes for compute-sanitizer. --exhaustive: all 2^32 floats. --device N. --only WORD: some tests. */
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +82,33 @@ bool gpu_do(struct gpu_checks *c, const struct gpu_kernel *k, const void *work, 
     return gpu_expect_ok(c, status, what);
 }
 
+/* ---- Numbers --------------------------------------------------------------------------------------- */
+
+uint64_t gpu_draw(void)
+{
+    static uint64_t draws;
+    uint64_t z = (draws += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+float gpu_uniform(void)
+{
+    return (float)((double)(int64_t)gpu_draw() * 0x1p-63);
+}
+
+double gpu_frobenius(const float *got, const double *want, size_t n)
+{
+    double error = 0, signal = 0;
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)got[i] - want[i];
+        error += d * d;
+        signal += want[i] * want[i];
+    }
+    return error == 0 ? 0 : sqrt(error / signal);
+}
+
 /* ---- The tests ------------------------------------------------------------------------------------- */
 
 static const struct test {
@@ -88,6 +116,7 @@ static const struct test {
     void      (*run)(struct gpu_checks *c);
 } tests[] = {
     {"encode", gpu_test_encode}, {"quantize", gpu_test_quantize}, {"cast", gpu_test_cast},
+    {"product", gpu_test_product}, {"attention", gpu_test_attention}, {"gemm", gpu_test_gemm},
 };
 
 static double seconds(void)
