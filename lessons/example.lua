@@ -65,6 +65,7 @@ return lesson {
       back = "E4M3 while outliers are large, INT8 when all values are alike.",
       again = "Which 8-bit format does a large outlier hurt less, and why?",
     },
+    dives = { "groups" },
   },
 
   explain {
@@ -72,6 +73,16 @@ return lesson {
     ask = "Explain to a colleague why one outlier makes a tensor's small values vanish under INT8.",
     model = "All values share one step, and the step is the largest value divided by 127. A huge value makes the step"
       .. " wider than most of the others, so they round to 0.",
+  },
+
+  dive {
+    id = "groups", title = "Do smaller groups cure it?",
+    "Fewer values under one scale means fewer neighbors who pay.",
+    compute = function(lab)
+      local x = lab.gaussian { rows = 64, cols = 4096, outliers = 0.001, times = 60 }
+      return { zeros = lab.quantize(x, { format = "int8", scale = "group:128" }).zero_fraction }
+    end,
+    reveal = function(outcome) return { "In groups of 128 only " .. fmt(100 * outcome.zeros) .. " % become 0." } end,
   },
 
   recall {

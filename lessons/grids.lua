@@ -162,9 +162,9 @@ return lesson {
       return blocks
     end,
     card = {
-      front = "How many marks has E4M3 in each doubling, and below which value do half of them lie?",
-      back = "8 a doubling, since there are 3 mantissa bits. Half of all marks lie below 2, although the range ends at 448.",
-      again = "Where does a floating-point format keep most of its values, and why there?",
+      front = "How many marks has E4M3 in each doubling?", answer = 8, within = "exact",
+      back = "8 a doubling, since there are 3 mantissa bits. So half of all marks lie below 2, although the range ends at 448.",
+      again = "E4M3 ends at 448. Yet half of its marks lie below 2. How many does it have from 1 up to 2?",
     },
     dives = { "fp8-unscaled" },
   },
@@ -235,9 +235,9 @@ return lesson {
       }
     end,
     card = {
-      front = "What share of itself does a normal value lose in a cast to E4M3 at worst?",
+      front = "What share of itself does a normal value lose at worst in a cast to E4M3, in percent?", answer = 5.88, unit = "%", within = "5 %",
       back = "One seventeenth, 5.9 %: 17 lies midway between 16 and 18. Below 2^-6 the steps stop shrinking and the share grows to all of it.",
-      again = "Which is bounded in floating point, the error or the error as a share, and where does the bound end?",
+      again = "17 lies midway between two marks of E4M3, and no normal value fares worse. What percentage of itself does it lose?",
     },
   },
 
@@ -347,9 +347,9 @@ return lesson {
       }
     end,
     card = {
-      front = "Add 1 again and again in BF16. Where does it stop, and why?",
+      front = "Add 1 again and again in BF16, rounding each sum. At which value does it stick?", answer = 256, within = "exact",
       back = "At 256: from there values are 2 apart, 257 is a tie, and ties go to the even mantissa. E4M3 stops at 16, FP16 at 2,048.",
-      again = "Why must a sum of products be kept in more bits than its factors?",
+      again = "BF16 has 7 mantissa bits. Up to which whole number can it count by ones?",
     },
     dives = { "bf16-training", "bf16-or-fp16" }, links = { "fp8" },
   },

@@ -186,9 +186,9 @@ head_dim              128]],
       }
     end,
     card = {
-      front = "A model has sliding windows in most layers. Does its cache stop growing?",
-      back = "No. The windows fill once and stay (416 MiB in Gemma-3-27B); the layers without one grow with every token, here 80 KiB instead of 496.",
-      again = "A Gemma server's memory still grows at 50,000 tokens, though its window is 1,024. Why?",
+      front = "Gemma-3-27B: 10 of 62 layers have no window; a token costs 496 KiB at first. How many KiB once the windows are full?", answer = 80, unit = "KiB", within = "5 %",
+      back = "80 KiB. The windows fill once and stay (416 MiB); the layers without one grow with every token. So the cache never stops growing.",
+      again = "A Gemma-3-27B server's memory still grows at 50,000 tokens, though its window is 1,024. By how many KiB a token?",
     },
     dives = { "hybrid-padding", "long-chats" },
   },

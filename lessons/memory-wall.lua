@@ -76,9 +76,9 @@ return lesson {
       }
     end,
     card = {
-      front = "One chat, BF16 weights: how many operations for each byte read, and how many could an H100 do meanwhile?",
+      front = "One chat, BF16 weights: how many operations does each byte bring that is read from memory?", answer = 1, within = "exact",
       back = "1 operation a byte; the card could do 214. For one chat more than 99 % of the arithmetic waits for memory.",
-      again = "Why is an H100 more than 99 % idle while it writes for one user, although nvidia-smi says 100 %?",
+      again = "A weight takes 2 bytes, and one chat multiplies and adds once with it. How many operations is that for each byte?",
     },
     dives = { "gpu-100" },
   },
@@ -120,11 +120,7 @@ return lesson {
         "Why the figure moves: other programs read memory too, clocks change, and a virtual machine gets a share of the bus. So the band is a factor of 2.",
       }
     end,
-    card = {
-      front = "What is the ceiling of tokens a second for one chat?",
-      back = "Memory bandwidth over the bytes read for a token: the weights, and the chat's cache.",
-      again = "Which two numbers bound the speed of one chat, on any machine?",
-    },
+    takeaway = "The ceiling of one chat: memory bandwidth over the bytes read for a token, the weights and the chat's cache.",
     dives = { "cpu-limit" },
   },
 
@@ -322,9 +318,9 @@ return lesson {
       }
     end,
     card = {
-      front = "Four times fewer bits a weight: at which batch does arithmetic take over, compared with BF16?",
+      front = "H100 NVL: with BF16 weights arithmetic takes over at 214 chats. At how many with 4.125-bit weights, multiplied in BF16?", answer = 55, within = "10 %",
       back = "Four times earlier: the trip is shorter, the multiplications are not. H100 NVL: 55 instead of 214.",
-      again = "Why 8-bit weights and activations (W8A8) for 250 chats, and 4-bit weights for one?",
+      again = "Four times fewer bits a weight shorten the trip, not the multiplications. From which batch on does an H100 NVL (214 for BF16) gain less?",
     },
     dives = { "q4-prefill", "a100" }, links = { "quantization" },
   },

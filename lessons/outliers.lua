@@ -84,9 +84,9 @@ return lesson {
       }
     end,
     card = {
-      front = "One value among a million grows. When does INT8 under one scale lose to E4M3?",
+      front = "One value among a million grows. At how many times the typical size does INT8 under one scale lose to E4M3?", answer = 12, within = "25 %",
       back = "At about 12 times the typical size: INT8's step is set by the largest value, for all.",
-      again = "How can one number in a million cost INT8 its lead over FP8?",
+      again = "INT8 leads E4M3 by 7 dB until the largest value is so many times the rms. How many?",
     },
     dives = { "int8-or-fp8", "fp8-ends-it" },
   },
