@@ -123,7 +123,7 @@ static enum kernel_status open_codec(struct benchcase *c, struct benchmemory *m)
         job->inverse = 1 / job->scale;
     }
     traffic = encode_traffic(c->kernel, job);
-    job->stream = traffic.written > cpu_info()->last_cache_bytes / 2;
+    encode_place(job, c->kernel);
     c->read = (double)traffic.read / (double)c->units;
     c->written = (double)traffic.written / (double)c->units;
     c->values = (double)job->rows * COLS / (double)c->units;

@@ -116,6 +116,9 @@ static ALWAYS_INLINE enum meeting find_scales(const struct blocks *b, const enum
     __m512i most = _mm512_setzero_si512();
     __m512 reach = _mm512_setzero_ps();
     for (size_t block = 0; block < SEGMENT / size; block += 16) {
+        if (b->job->far)
+            for (size_t i = block * size; i < (block + 16) * size; i += GROUP)
+                lane_ahead(source, x, from + i);
         __m512i amax = block_amax(source, x, from + block * size, size);
         uint8_t *out = stored + block * stored_bytes(rule);
         __m512 found = rule == RULE_GROUP ? group_scales(b, amax, out)
@@ -261,10 +264,13 @@ static ALWAYS_INLINE uint32_t row_amax(const struct encode_job *job, const enum 
     UNROLL_16
     for (int k = 0; k < 4; k++)
         most[k] = _mm512_setzero_si512();
-    for (; i + GROUP <= n; i += GROUP)
+    for (; i + GROUP <= n; i += GROUP) {
+        if (job->far)
+            lane_ahead(source, job->x, from + i);
         UNROLL_16
         for (size_t k = 0; k < 4; k++)
             most[k] = _mm512_max_epi32(most[k], magnitude(source, job->x, from + i + 16 * k));
+    }
     for (; i < n; i++) {
         float x = fabsf(encode_value(job, from + i));
         uint32_t bits;

@@ -304,9 +304,11 @@ struct encode_traffic encode_traffic(const struct kernel *k, const struct encode
 }
 
 /* Non-temporal stores pay where the result would push everything else out of the last cache. */
-static bool streams(const struct kernel *k, const struct encode_job *job)
+void encode_place(struct encode_job *job, const struct kernel *k)
 {
-    return encode_traffic(k, job).written > cpu_info()->last_cache_bytes / 2;
+    struct encode_traffic traffic = encode_traffic(k, job);
+    job->stream = traffic.written > cpu_info()->last_cache_bytes / 2;
+    job->far = traffic.read > cpu_info()->l2_bytes;
 }
 
 enum kernel_status encode_open(struct encode_job *job, const struct kernel *k, const struct format *format,
@@ -318,7 +320,7 @@ enum kernel_status encode_open(struct encode_job *job, const struct kernel *k, c
         return KERNEL_BAD_SHAPE;
     if (!can(k, job))
         return by_row(k) ? KERNEL_NO_KERNEL : KERNEL_BAD_SHAPE;
-    job->stream = streams(k, job);
+    encode_place(job, k);
     job->x = decodes(k) ? NULL : buffer_open(source_bytes(job));
     job->values = decodes(k) ? buffer_open(rows * cols * sizeof(float)) : NULL;
     job->codes = buffer_open(rows * encode_row_bytes(format, cols));

@@ -35,7 +35,8 @@ struct encode_job {
     struct error_sums *chunks;  /* [units] sums of each chunk; ENCODE_STATS */
     float        scale, inverse;        /* ENCODE, ENCODE_STATS, DECODE; inverse: 1 / scale as a rule */
     float        tensor;        /* two-level scales: the scale of the tensor, from scale_of_tensor */
-    bool         stream;        /* results go past the caches; set by encode_open */
+    bool         stream;        /* results go past the caches; these two are set by encode_place */
+    bool         far;           /* the source is asked for ahead, since it lies beyond the second cache */
 };
 
 /* The scale that KERNEL_QUANTIZE finds: a block format's own, groups of 128 for integers of less than 8 bits, one a
@@ -56,6 +57,9 @@ struct encode_traffic {
     size_t read, written;
 };
 struct encode_traffic encode_traffic(const struct kernel *k, const struct encode_job *job);
+
+/* Sets stream and far by the size of what the job reads and writes. */
+void encode_place(struct encode_job *job, const struct kernel *k);
 
 /* Memory for a job of row k over [rows, cols], 64-byte aligned and in huge pages where the system has them; the caller
  * fills x, or codes and scales, and sets scale, inverse and tensor (all 1 at first). Free with encode_close. */

@@ -20,6 +20,7 @@ struct run {
     const struct encode_job *job;
     struct lane_format f;
     __m512  inverse, scale;        /* folded, as f is */
+    bool    far;
 };
 
 /* True if a value of the group is NaN or, where sums are kept, infinite. */
@@ -76,6 +77,8 @@ static ALWAYS_INLINE size_t encode_group(const struct run *r, struct sums *sums,
 {
     __m512 group[4];
     size_t others = 0;
+    if (r->far)
+        lane_ahead(source, r->job->x, i);
     load_group(group, source, r->job->x, i);
     bool special = is_special(group, stats);
     if (__builtin_expect(special, 0)) {
@@ -109,7 +112,7 @@ static ALWAYS_INLINE void encode_chunks(const struct encode_job *job, size_t fir
                                         const enum lane_kind kind, const enum source source, const bool stats,
                                         const bool stream)
 {
-    struct run r = {.job = job, .f = lane_format_of(job->format, kind)};
+    struct run r = {.job = job, .f = lane_format_of(job->format, kind), .far = job->far};
     size_t all = job->rows * job->cols, bytes = lane_group_bytes(kind);
     r.inverse = _mm512_set1_ps(job->inverse * r.f.fold);
     r.scale = _mm512_set1_ps(job->scale / r.f.fold);

@@ -150,6 +150,15 @@ static ALWAYS_INLINE __m128i lane_nibbles(__m256i bytes)
     return _mm_packus_epi16(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
 }
 
+/* Asks for the 32 values that come 4 KiB after these. Processors do so by themselves, but stop at the end of a page. */
+static ALWAYS_INLINE void lane_ahead(const enum source source, const void *x, size_t i)
+{
+    size_t width = source == SOURCE_FP32 ? 4 : 2;
+    const char *at = (const char *)x + i * width + 4096;
+    for (size_t byte = 0; byte < 32 * width; byte += 64)
+        _mm_prefetch(at + byte, _MM_HINT_T1);
+}
+
 /* Bytes that 32 codes take. */
 static ALWAYS_INLINE size_t lane_group_bytes(const enum lane_kind kind)
 {
