@@ -7,7 +7,7 @@
 #   make check      the tests only            make bench         the benchmarks
 #   make gpu-test   the CUDA kernels against the scalar reference; needs nvcc, a C compiler and a GPU, nothing else
 #   make gpu-bench  their times (SANITIZE=1 with gpu-test: under compute-sanitizer; EXHAUSTIVE=1: all 2^32 floats)
-#   make exhaustive every float through every encoder, about half an hour of one core
+#   make exhaustive every float through every encoder, about an hour of one core
 #   make clean                                make fuzz          the fuzz drivers under libFuzzer, FUZZ_SECONDS each
 #   make aarch64    kernels and their tests by cross compiler, run by qemu
 #   make pictures   those of README.md
@@ -206,11 +206,15 @@ bench: all $(BENCH)
 	    echo "== $${b##*/}"; export SAFFRON=$(abspath $(B))/saffron; \
 	    case $$b in *.sh) sh $$b ;; *) $$b ;; esac || exit 1; done
 
-# All 2^32 floats through every encoder of the formats of at most 16 bits, and all scales: about a minute a format.
-# FORMATS="e4m3 int8" names some; EXHAUSTIVE_SECONDS=N stops each after N seconds.
+# All 2^32 floats through every encoder of the formats of at most 16 bits; all 2^31 magnitudes and 10^8 random blocks
+# through every encoder that finds scales. An hour of one core, shared by all. FORMATS="e4m3 int8" names some;
+# EXHAUSTIVE_SECONDS=N stops each part of the first after N seconds.
 EXHAUSTIVE_SECONDS ?= 0
-exhaustive: $(B)/tests/exhaustive_format
-	@echo $(or $(FORMATS),$$($< --list)) | xargs -n 1 -P $(JOBS) $< --seconds $(EXHAUSTIVE_SECONDS)
+parts = for f in $$($(1) --list); do case " $(or $(FORMATS),$$f) " in *" $$f "*) \
+            for i in $$(seq 0 15); do echo $$f:$$i/16; done ;; esac; done
+exhaustive: $(B)/tests/exhaustive_format $(B)/tests/exhaustive_blocks
+	@$(call parts,$<) | xargs -n 1 -P $(JOBS) $< --seconds $(EXHAUSTIVE_SECONDS)
+	@$(call parts,$(word 2,$^)) | xargs -n 1 -P $(JOBS) $(word 2,$^)
 
 # Each driver with libFuzzer, from its replay corpus; new inputs stay in the build folder.
 FUZZ_SECONDS ?= 60

@@ -3,15 +3,16 @@
  * The faster rows of the kernel table are compared with the same expectation, a block of inputs at a time. "scales"
  * stands for the encoders of scales: all 2^31 magnitudes to FP16 and to E8M0, floor and ceil.
  *
- * exhaustive_format [--seconds N] NAME...    formats of at most 16 bits, or scales; stops after N seconds
- * exhaustive_format --list                   the names, one a line */
+ * exhaustive_format [--seconds N] NAME[:I/N]...  formats of at most 16 bits, or scales, or part I (from 0) of N of a
+ *                                                format's walk; stops after N seconds
+ * exhaustive_format --list                       the names, one a line */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "kernels/kernel.h"
+#include "kernels/encode.h"
 #include "kernels/scale.h"
 #include "tests/oracle.h"
 
@@ -45,6 +46,8 @@ struct block {
     float    x[BLOCK], values[BLOCK], got[BLOCK];
     uint32_t codes[BLOCK];
     uint16_t stored[BLOCK];
+    uint8_t  packed[2 * BLOCK];             /* the codes as KERNEL_ENCODE packs them */
+    struct error_sums sums[BLOCK / ENCODE_CHUNK];
     size_t   clipped;
 };
 
@@ -82,7 +85,10 @@ static void fill(struct walk *w, const struct format *f, uint32_t from, struct b
         }
         b->values[i] = value;
         b->clipped += clips;
+        encode_store(b->packed, i, f->bits, code);
     }
+    for (size_t i = 0; i < BLOCK / ENCODE_CHUNK; i++)
+        b->sums[i] = error_measure(b->x + i * ENCODE_CHUNK, b->values + i * ENCODE_CHUNK, ENCODE_CHUNK);
 }
 
 static bool report(const struct format *f, const char *function, float x, uint32_t got, uint32_t wanted)
@@ -118,9 +124,28 @@ static bool try_kernel(const struct format *f, const struct kernel *k, struct bl
     return run.clipped == b->clipped || report(f, k->function, b->x[0], (uint32_t)run.clipped, (uint32_t)b->clipped);
 }
 
+/* A row of packed codes: its codes and, where it has them, its sums. */
+static bool try_job(const struct format *f, const struct kernel *k, struct block *b)
+{
+    static uint8_t codes[2 * BLOCK];
+    struct error_sums sums[BLOCK / ENCODE_CHUNK];
+    struct encode_job job = {.format = f, .rows = 1, .cols = BLOCK, .x = b->x, .codes = codes, .chunks = sums,
+                             .scale = 1, .inverse = 1};
+    memset(codes, 0x5a, sizeof codes);
+    k->job(&job, 0, BLOCK / ENCODE_CHUNK);
+    for (size_t i = 0; memcmp(codes, b->packed, BLOCK / 8 * f->bits) != 0 && i < BLOCK; i++)
+        if (encode_load(codes, i, f->bits) != b->codes[i])
+            return report(f, k->function, b->x[i], encode_load(codes, i, f->bits), b->codes[i]);
+    for (size_t i = 0; k->op == KERNEL_ENCODE_STATS && i < BLOCK / ENCODE_CHUNK; i++)
+        if (memcmp(&sums[i], &b->sums[i], sizeof sums[i]) != 0)
+            return report(f, k->function, b->x[i * ENCODE_CHUNK], (uint32_t)i, (uint32_t)sums[i].count);
+    return true;
+}
+
 static bool is_encoder(const struct kernel *k, const struct format *f)
 {
-    return k->op == KERNEL_ROUND && k->isa != ISA_SCALAR && cpu_info()->has[k->isa] && k->format &&
+    bool encodes = k->op == KERNEL_ROUND || k->op == KERNEL_ENCODE || k->op == KERNEL_ENCODE_STATS;
+    return encodes && k->isa != ISA_SCALAR && cpu_info()->has[k->isa] && k->format &&
            strcmp(k->format, f->name) == 0;
 }
 
@@ -129,13 +154,16 @@ static int try_block(const struct format *f, struct block *b)
 {
     if (!try_reference(f, b))
         return 0;
-    for (size_t i = 0; i < kernel_count(); i++)
-        if (is_encoder(kernel_at(i), f) && !try_kernel(f, kernel_at(i), b))
+    for (size_t i = 0; i < kernel_count(); i++) {
+        const struct kernel *k = kernel_at(i);
+        if (is_encoder(k, f) && !(k->job ? try_job(f, k, b) : try_kernel(f, k, b)))
             return 0;
+    }
     return deadline > 0 && now() > deadline ? -1 : 1;
 }
 
-static int try_format(const struct format *f)
+/* Part `part` of `parts` of both signs' walks. */
+static int try_format(const struct format *f, uint32_t part, uint32_t parts)
 {
     static struct block b;
     struct oracle o;
@@ -146,15 +174,17 @@ static int try_format(const struct format *f)
         return printf("not ok %s: tests/oracle.h knows no layout of it\n", f->name), 0;
     for (uint32_t k = 0; k < 2 && verdict == 1; k++) {
         struct walk w = {&o, &o.side[k], k << 31, 0};
-        for (uint32_t from = 0; from < 1u << 31 && verdict == 1; from += BLOCK, tried += BLOCK) {
-            fill(&w, f, from, &b);
+        uint64_t blocks = (1u << 31) / BLOCK, last = blocks * (part + 1) / parts;
+        for (uint64_t block = blocks * part / parts; block < last && verdict == 1; block++, tried += BLOCK) {
+            fill(&w, f, (uint32_t)(block * BLOCK), &b);
             verdict = try_block(f, &b);
         }
     }
     oracle_close(&o);
     if (verdict == 0)
         return 0;
-    printf("%s %s: %llu inputs, %s", verdict == 1 ? "ok" : "stopped", f->name, (unsigned long long)tried, f->function);
+    printf("%s %s, part %u of %u: %llu inputs, %s", verdict == 1 ? "ok" : "stopped", f->name, part + 1, parts,
+           (unsigned long long)tried, f->function);
     for (size_t i = 0; i < kernel_count(); i++)
         if (is_encoder(kernel_at(i), f))
             printf(" %s", kernel_at(i)->function);
@@ -202,7 +232,7 @@ static bool try_powers(struct powers *p, float amax)
     return try_power(&p->floor_rule, amax, p->floor) && try_power(&p->ceil_rule, amax, p->ceil);
 }
 
-static int try_scales(void)
+static int try_scales(uint32_t part, uint32_t parts)
 {
     struct powers powers[] = {powers_of("e2m1"), powers_of("e4m3"), powers_of("mxint8")};
     struct oracle o;
@@ -210,7 +240,8 @@ static int try_scales(void)
     if (!oracle_open(&o, "fp16"))
         return 0;
     struct walk w = {&o, &o.side[0], 0, 0};
-    for (uint32_t bits = 1; bits < 0x7f800000u; bits++) {
+    uint32_t first = (uint32_t)(0x7f800000ull * part / parts), last = (uint32_t)(0x7f800000ull * (part + 1) / parts);
+    for (uint32_t bits = first ? first : 1; bits < last; bits++) {
         bool clips;
         float x = of_bits(bits);
         uint32_t code = expected(&w, bits, &clips);
@@ -224,7 +255,8 @@ static int try_scales(void)
             return printf("stopped scales: %u inputs, %.0f s\n", bits, now() - start), -1;
     }
     oracle_close(&o);
-    printf("ok scales: %u inputs, scale_to_fp16 scale_fit, %.0f s\n", 0x7f800000u, now() - start);
+    printf("ok scales, part %u of %u: %u inputs, scale_to_fp16 scale_fit, %.0f s\n", part + 1, parts, last - first,
+           now() - start);
     return 1;
 }
 
@@ -246,13 +278,18 @@ static int list(void)
     return 0;
 }
 
-static int try_name(const char *name)
+static int try_name(const char *argument)
 {
+    char name[32];
+    unsigned part = 0, parts = 1;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(argument, ":"), argument);
+    if (strchr(argument, ':') && (sscanf(strchr(argument, ':'), ":%u/%u", &part, &parts) != 2 || part >= parts))
+        return fprintf(stderr, "exhaustive_format: '%s' names no part: write e4m3:0/16\n", argument), 0;
     const struct format *f = format_find(name);
     if (strcmp(name, "scales") == 0)
-        return try_scales();
+        return try_scales(part, parts);
     if (f && f->bits <= 16)
-        return try_format(f);
+        return try_format(f, part, parts);
     fprintf(stderr, "exhaustive_format: no format of at most 16 bits has the name '%s': see --list\n", name);
     return 0;
 }
