@@ -63,11 +63,17 @@
     SCALED(QUANTIZE, quantize, isa_, suffix, "blocks_" #suffix ".c"), \
     SCALED(DEQUANTIZE, dequantize, isa_, suffix, "decode_" #suffix ".c")
 
-/* The formats that fit 16 bits; wider ones have nothing to gain. */
+/* Those of at most 16 bits whose elements are IEEE-like floats or integers in steps of 1, alone or in blocks. */
 #define ROUNDERS(isa_, suffix, file_) \
-    ROUND("fp16", isa_, suffix, file_), ROUND("bf16", isa_, suffix, file_), ROUND("e4m3", isa_, suffix, file_), \
-    ROUND("e5m2", isa_, suffix, file_), ROUND("e2m1", isa_, suffix, file_), ROUND("int8", isa_, suffix, file_), \
-    ROUND("int4", isa_, suffix, file_)
+    ROUND("fp16", isa_, suffix, file_), ROUND("bf16", isa_, suffix, file_), \
+    ROUND("e4m3", isa_, suffix, file_), ROUND("e5m2", isa_, suffix, file_), \
+    ROUND("e2m3", isa_, suffix, file_), ROUND("e3m2", isa_, suffix, file_), \
+    ROUND("e2m1", isa_, suffix, file_), ROUND("int8", isa_, suffix, file_), \
+    ROUND("int4", isa_, suffix, file_), ROUND("int3", isa_, suffix, file_), \
+    ROUND("int2", isa_, suffix, file_), ROUND("mxfp8-e4m3", isa_, suffix, file_), \
+    ROUND("mxfp8-e5m2", isa_, suffix, file_), ROUND("mxfp6-e2m3", isa_, suffix, file_), \
+    ROUND("mxfp6-e3m2", isa_, suffix, file_), ROUND("mxfp4", isa_, suffix, file_), \
+    ROUND("nvfp4", isa_, suffix, file_), ROUND("q8_0", isa_, suffix, file_)
 
 /* The products of one instruction set. INT8 is exact; INT4 is exact within a group. */
 #define PRODUCTS(tolerance, isa_, suffix, file_) \
