@@ -565,6 +565,15 @@ bool base_repair(struct base *base)
 
 /* ---- copies and idle work ---- */
 
+int base_copy(sqlite3 *from, sqlite3 *to)
+{
+    sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
+    if (!backup)
+        return sqlite3_errcode(to) ? sqlite3_errcode(to) : SQLITE_NOMEM;
+    int step = sqlite3_backup_step(backup, -1), rc = sqlite3_backup_finish(backup);
+    return rc != SQLITE_OK ? rc : step == SQLITE_DONE ? SQLITE_OK : step; /* "busy" is no failure to the finish */
+}
+
 bool base_backup(struct base *base, const char *file)
 {
     if (access(file, F_OK) == 0) {
@@ -575,10 +584,7 @@ bool base_backup(struct base *base, const char *file)
     sqlite3 *copy = NULL;
     int      rc = part ? sqlite3_open(part, &copy) : SQLITE_NOMEM;
     if (rc == SQLITE_OK) {
-        sqlite3_backup *backup = sqlite3_backup_init(copy, "main", base->db, "main");
-        if (backup)
-            sqlite3_backup_step(backup, -1);
-        rc = backup ? sqlite3_backup_finish(backup) : sqlite3_errcode(copy);
+        rc = base_copy(base->db, copy);
     }
     if (rc == SQLITE_OK) /* a backup is one file, wherever it is carried */
         rc = sqlite3_exec(copy, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);

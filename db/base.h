@@ -76,6 +76,9 @@ void base_tell(struct base *base, const char *format, ...) __attribute__((format
 /* The journal mode: "wal", "truncate", "memory"... */
 const char *base_journal(struct base *base);
 
+/* Copies one database into another, whole or not at all. Returns SQLITE_OK or why not. */
+int base_copy(sqlite3 *from, sqlite3 *to);
+
 /* Writes a consistent copy to file, which must not exist. */
 bool base_backup(struct base *base, const char *file);
 

@@ -2,6 +2,8 @@
 #include "db/exchange.h"
 
 #include "db/journal.h"
+#include "db/jsonout.h"
+#include "db/jsonroom.h"
 #include "db/jsonscan.h"
 
 #include <inttypes.h>
@@ -12,23 +14,6 @@
 enum { PAGE_BYTES = 256 * 1024 };
 
 /* ---- out ---- */
-
-/* An event as JSON; the payload goes in as it is. */
-static bool put_event(FILE *out, const struct entry *e)
-{
-    json_t *head = json_pack("{s:s, s:s, s:s, s:I, s:I, s:i, s:s, s:s, s:s, s:i, s:s}", "uuid", e->uuid, "learner",
-                             e->learner, "device", e->device, "seq", (json_int_t)e->seq, "utc", (json_int_t)e->utc,
-                             "offset", e->offset, "course", e->course, "lesson", e->lesson, "step", e->step, "rev",
-                             e->rev, "kind", e->kind);
-    char *text = head ? json_dumps(head, JSON_COMPACT) : NULL;
-    json_decref(head);
-    if (!text)
-        return false;
-    text[strlen(text) - 1] = 0; /* its closing brace */
-    bool ok = fprintf(out, "%s,\"payload\":%s}", text, e->payload) > 0;
-    free(text);
-    return ok;
-}
 
 static sqlite3_stmt *page_from(struct base *base, const char *after)
 {
@@ -44,42 +29,36 @@ static sqlite3_stmt *page_from(struct base *base, const char *after)
     return stmt;
 }
 
-/* The page without its first line; *last gets that, *ended whether the log ends here. */
-static char *events_from(struct base *base, const char *after, char *last, size_t size, bool *ended)
+/* Puts the page's events; *last gets the last one's name, or "" where the log ends. */
+static bool put_events(struct base *base, const char *after, struct jsonout *out, char *last, size_t size)
 {
-    char         *text = NULL;
-    size_t        length = 0;
     struct entry  entry;
     int           rc = SQLITE_ERROR;
     sqlite3_stmt *stmt = page_from(base, after);
-    FILE         *out = stmt ? open_memstream(&text, &length) : NULL;
-    bool          ok = out != NULL, first = true;
-    while (ok && (first || ftell(out) < PAGE_BYTES) && (rc = base_step(base, stmt)) == SQLITE_ROW) {
+    while (stmt && out->used < PAGE_BYTES && (rc = base_step(base, stmt)) == SQLITE_ROW) {
         journal_read(stmt, &entry);
-        ok = (first || fputs(",\n", out) >= 0) && put_event(out, &entry);
+        jsonout_raw(out, ",\n", out->used ? 2 : 0);
+        journal_write(out, &entry, false);
         snprintf(last, size, "%s %" PRId64, entry.device, entry.seq);
-        first = false;
     }
-    *ended = rc == SQLITE_DONE;
+    if (rc == SQLITE_DONE)
+        *last = 0;
     sqlite3_reset(stmt);
-    ok = ok && (rc == SQLITE_ROW || rc == SQLITE_DONE);
-    if (stmt && !out)
-        base_fail(base, SQLITE_NOMEM, "read");
-    if (out && (fclose(out) != 0 || !ok)) {
-        free(text);
-        text = NULL;
-    }
-    return text;
+    if (out->failed)
+        rc = base_fail(base, SQLITE_NOMEM, "read");
+    return rc == SQLITE_ROW || rc == SQLITE_DONE;
 }
 
 char *exchange_page(struct base *base, const char *after)
 {
-    char  last[RECORD_UUID + 100] = "";
-    bool  ended;
-    char *page = NULL, *events = events_from(base, after, last, sizeof last, &ended);
-    if (events && asprintf(&page, "%s\n%s", ended ? "" : last, events) < 0)
+    char           last[RECORD_UUID + 100] = "", *page = NULL;
+    struct jsonout out = { 0 };
+    if (put_events(base, after, &out, last, sizeof last) &&
+        asprintf(&page, "%s\n%s", last, out.text ? out.text : "") < 0) {
+        base_fail(base, SQLITE_NOMEM, "read");
         page = NULL;
-    free(events);
+    }
+    free(out.text);
     return page;
 }
 
@@ -162,7 +141,12 @@ static bool insert(struct base *base, const json_t *event, struct jsonscan_part 
 static bool take_one(struct base *base, struct jsonscan_part object, struct intake *intake)
 {
     struct jsonscan_part payload = { "", 0 };
+    jsonroom_failed();
     json_t              *event = json_loadb(object.at, object.size, 0, NULL);
+    if (jsonroom_failed()) {
+        json_decref(event);
+        return base_fail(base, SQLITE_NOMEM, "save to") == SQLITE_OK;
+    }
     const char          *why = event ? refusal(event) : "it is no JSON object";
     if (!why && (!jsonscan_member(object, "payload", &payload) || payload.size > RECORD_PAYLOAD))
         why = "its payload is longer than 256 KiB";

@@ -4,6 +4,8 @@
  * anew. Nothing here is worth a sync: what a power cut takes is folded again. */
 #include "db/fold.h"
 
+#include "db/jsonroom.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +46,8 @@ static bool create(struct base *base, const char *script)
         ok = sql && base_exec(base, sql) == SQLITE_OK;
         sqlite3_free(sql);
     }
+    if (!copy)
+        base_fail(base, SQLITE_NOMEM, "read");
     free(copy);
     return ok;
 }
@@ -117,12 +121,17 @@ static bool remember(struct base *base, const struct entry *entry)
 
 static bool fold_one(struct base *base, const struct entry *entry)
 {
+    jsonroom_failed();
     json_t *payload = json_loads(entry->payload, 0, NULL);
     bool    ok = true;
     for (int i = 0; i < NOUNS && ok; i++)
         ok = nouns[i]->fold(base, entry, payload);
     json_decref(payload);
-    return ok && remember(base, entry);
+    if (jsonroom_failed()) { /* a payload that was not read whole */
+        base_fail(base, SQLITE_NOMEM, "read");
+        return false;
+    }
+    return ok;
 }
 
 static bool forget(struct base *base, const char *lesson)
@@ -139,16 +148,57 @@ static bool fold_lesson(struct base *base, const char *lesson)
     struct entries entries;
     bool           ok = journal_load(base, lesson, &entries) && forget(base, lesson);
     for (size_t i = 0; i < entries.count && ok; i++)
-        ok = entries.list[i].retracted ? remember(base, &entries.list[i]) : fold_one(base, &entries.list[i]);
+        ok = entries.list[i].retracted || fold_one(base, &entries.list[i]);
+    if (ok && entries.count)
+        ok = remember(base, &entries.list[entries.count - 1]);
     entries_free(&entries);
     return ok;
 }
 
+/* The last event of a run of one lesson's events; it is remembered when the run ends. */
+struct run {
+    char    lesson[128], device[RECORD_UUID];
+    int64_t utc, seq;
+    bool    open;
+};
+
+static bool end_run(struct base *base, struct run *run)
+{
+    struct entry last = { .lesson = run->lesson, .device = run->device, .utc = run->utc, .seq = run->seq };
+    bool         ok = !run->open || remember(base, &last);
+    run->open = false;
+    return ok;
+}
+
+/* Names too long for a run are remembered at once. */
+static bool extend_run(struct base *base, struct run *run, const struct entry *entry)
+{
+    if (strlen(entry->lesson) >= sizeof run->lesson || strlen(entry->device) >= sizeof run->device)
+        return end_run(base, run) && remember(base, entry);
+    snprintf(run->lesson, sizeof run->lesson, "%s", entry->lesson);
+    snprintf(run->device, sizeof run->device, "%s", entry->device);
+    run->utc = entry->utc;
+    run->seq = entry->seq;
+    run->open = true;
+    return true;
+}
+
+/* Whether the event is one more of the run. */
+static bool continues(const struct run *run, const struct entry *entry)
+{
+    if (!run->open || strcmp(run->lesson, entry->lesson) != 0)
+        return false;
+    int device = strcmp(entry->device, run->device);
+    return entry->utc != run->utc ? entry->utc > run->utc : device ? device > 0 : entry->seq > run->seq;
+}
+
 /* True when the event sorts behind everything folded into its lesson and takes nothing back. */
-static bool follows(struct base *base, const struct entry *entry)
+static bool follows(struct base *base, const struct run *run, const struct entry *entry)
 {
     if (strcmp(entry->kind, "retract") == 0)
         return false;
+    if (continues(run, entry))
+        return true;
     return run_ordered(base, "SELECT 1 FROM fold_lesson WHERE lesson = ?1 AND (utc, device, seq) >= (?2, ?3, ?4)",
                        entry);
 }
@@ -165,7 +215,7 @@ static int64_t newest(struct base *base)
 
 /* Folds the first event after `after`, or its lesson; *after gets its id. A lesson that was folded anew (a key of
  * `whole`) has all its events. */
-static bool fold_next(struct base *base, int64_t *after, json_t *whole)
+static bool fold_next(struct base *base, int64_t *after, struct run *run, json_t *whole)
 {
     struct entry  entry;
     sqlite3_stmt *stmt =
@@ -180,10 +230,14 @@ static bool fold_next(struct base *base, int64_t *after, json_t *whole)
     *after = entry.id;
     bool ok = true;
     if (!json_object_get(whole, entry.lesson)) {
-        bool alone = follows(base, &entry);
-        ok = alone ? fold_one(base, &entry) : fold_lesson(base, entry.lesson);
-        if (!alone)
-            json_object_set_new(whole, entry.lesson, json_true());
+        ok = strcmp(entry.lesson, run->lesson) == 0 || end_run(base, run);
+        bool alone = ok && follows(base, run, &entry);
+        if (alone)
+            ok = fold_one(base, &entry) && extend_run(base, run, &entry);
+        else if (ok) {
+            run->open = false; /* the whole lesson is folded, and remembered */
+            ok = fold_lesson(base, entry.lesson) && json_object_set_new(whole, entry.lesson, json_true()) == 0;
+        }
     }
     sqlite3_reset(stmt);
     return ok;
@@ -191,12 +245,13 @@ static bool fold_next(struct base *base, int64_t *after, json_t *whole)
 
 static bool fold_range(struct base *base, int64_t after, int64_t last)
 {
-    json_t *whole = json_object();
-    bool    ok = true;
+    json_t    *whole = json_object();
+    struct run run = { .open = false };
+    bool       ok = true;
     while (after < last && ok)
-        ok = fold_next(base, &after, whole);
+        ok = fold_next(base, &after, &run, whole);
     json_decref(whole);
-    if (!ok)
+    if (!ok || !end_run(base, &run))
         return false;
     sqlite3_stmt *stmt = base_stmt(base, "UPDATE fold_state SET value = ?1 WHERE name = 'folded'");
     if (!stmt)
@@ -218,9 +273,11 @@ static bool begin(struct base *base)
 static bool finish(struct base *base, bool ok)
 {
     ok = end(base, ok);
-    if (!base->scratch && base_exec(base, "PRAGMA synchronous = FULL") != SQLITE_OK)
-        return false;
-    return ok;
+    if (base->scratch)
+        return ok;
+    /* From here on a commit must be on the disk again: once more, should it fail. */
+    return (base_exec(base, "PRAGMA synchronous = FULL") == SQLITE_OK ||
+            base_exec(base, "PRAGMA synchronous = FULL") == SQLITE_OK) && ok;
 }
 
 bool fold_catch_up(struct base *base)
@@ -233,13 +290,14 @@ bool fold_catch_up(struct base *base)
 
 static bool fold_every_lesson(struct base *base)
 {
+    jsonroom_failed();
     json_t       *lessons = json_array();
     sqlite3_stmt *stmt = base_stmt(base, "SELECT DISTINCT lesson FROM event");
     int           rc = stmt ? SQLITE_ROW : SQLITE_ERROR;
     while (stmt && (rc = base_step(base, stmt)) == SQLITE_ROW)
         json_array_append_new(lessons, json_string(base_text(stmt, 0)));
     sqlite3_reset(stmt);
-    bool    ok = rc == SQLITE_DONE;
+    bool    ok = rc == SQLITE_DONE && !jsonroom_failed();
     size_t  i;
     json_t *lesson;
     json_array_foreach(lessons, i, lesson) {

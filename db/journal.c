@@ -1,6 +1,10 @@
 /* journal.c: the event table: appending, reading in order, and what retract events take back. */
 #include "db/journal.h"
 
+#include "db/jsonout.h"
+#include "db/jsonroom.h"
+#include "db/jsonscan.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +31,15 @@ const char *journal_refusal(const struct record *record)
     const char *text = record->payload ? record->payload : "{}";
     if (strlen(text) > RECORD_PAYLOAD)
         return "the record is longer than 256 KiB";
+    jsonroom_failed();
     json_t *payload = json_loads(text, 0, NULL);
     bool    object = json_is_object(payload);
     bool    told = strcmp(record->kind, "prediction") == 0 &&
                 (json_object_get(payload, "outcome") || json_object_get(payload, "blocks") ||
                  json_object_get(payload, "hit"));
     json_decref(payload);
+    if (jsonroom_failed())
+        return "there is no memory left; close something, then try again";
     if (!object)
         return "the record's payload is no JSON object";
     return told ? "a prediction cannot hold its outcome" : NULL;
@@ -148,6 +155,45 @@ void journal_read(sqlite3_stmt *stmt, struct entry *entry)
     };
 }
 
+static void put_text(struct jsonout *out, const char *name, const char *text)
+{
+    jsonout_name(out, name);
+    jsonout_string(out, text);
+}
+
+static void put_number(struct jsonout *out, const char *name, int64_t number)
+{
+    jsonout_name(out, name);
+    jsonout_number(out, number);
+}
+
+void journal_write(struct jsonout *out, const struct entry *e, bool retracted)
+{
+    size_t size = strlen(e->payload);
+    jsonout_raw(out, "{", 1);
+    put_text(out, "uuid", e->uuid);
+    put_text(out, "learner", e->learner);
+    put_text(out, "device", e->device);
+    put_number(out, "seq", e->seq);
+    put_number(out, "utc", e->utc);
+    put_number(out, "offset", e->offset);
+    put_text(out, "course", e->course);
+    put_text(out, "lesson", e->lesson);
+    put_text(out, "step", e->step);
+    put_number(out, "rev", e->rev);
+    put_text(out, "kind", e->kind);
+    jsonout_name(out, "payload");
+    if (jsonscan_valid(e->payload, size))
+        jsonout_raw(out, e->payload, size);
+    else
+        jsonout_raw(out, "{}", 2);
+    if (retracted) {
+        jsonout_name(out, "retracted");
+        jsonout_raw(out, e->retracted ? "true" : "false", e->retracted ? 4 : 5);
+    }
+    jsonout_raw(out, "}", 1);
+}
+
 /* Copies the strings of an entry into one block, which entry->uuid then points at. */
 static bool keep(struct entry *entry)
 {
@@ -251,6 +297,9 @@ bool journal_load(struct base *base, const char *lesson, struct entries *entries
         }
     }
     sqlite3_reset(stmt);
+    jsonroom_failed();
     mark_retracted(entries);
+    if (jsonroom_failed()) /* a retract that was not read would bring back what it took */
+        rc = base_fail(base, SQLITE_NOMEM, "read");
     return rc == SQLITE_DONE;
 }

@@ -47,6 +47,11 @@ void entries_free(struct entries *entries);
 /* Points entry at the columns of the current row; valid until the statement moves. */
 void journal_read(sqlite3_stmt *stmt, struct entry *entry);
 
+/* The entry as a JSON object with all its columns but id; `retracted` only where it is wanted. The payload goes in as
+ * its very bytes; one that is no JSON object any more (a damaged disk) as {}. */
+struct jsonout;
+void journal_write(struct jsonout *out, const struct entry *entry, bool retracted);
+
 /* The last seq of this device. */
 int64_t journal_last(struct base *base);
 

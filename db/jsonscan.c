@@ -1,6 +1,7 @@
 /* jsonscan.c: finding the values of a JSON text without building them. See jsonscan.h. */
 #include "db/jsonscan.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,6 +118,150 @@ bool jsonscan_member(struct jsonscan_part object, const char *name, struct jsons
         if (jsonscan_is(key, name))
             return true;
     return false;
+}
+
+/* ---- by the letter ---- */
+
+enum { DEEPEST = 2048, MOST_DIGITS = 18, MOST_POWER = 300 };
+
+/* Bytes of the UTF-8 character at p, or 0: shortest form, no surrogates, at most 10FFFF. */
+static size_t utf8_size(const unsigned char *p, const unsigned char *end)
+{
+    size_t   size = p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+    unsigned least = p[0] == 0xe0   ? 0xa0
+                     : p[0] == 0xf0 ? 0x90
+                                    : 0x80,
+             most = p[0] == 0xed   ? 0x9f
+                    : p[0] == 0xf4 ? 0x8f
+                                   : 0xbf;
+    if (size == 0 || (size_t)(end - p) < size || p[1] < least || p[1] > most)
+        return 0;
+    for (size_t i = 2; i < size; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return size;
+}
+
+static const char *valid_escape(const char *p, const char *end)
+{
+    if (p >= end)
+        return NULL;
+    if (*p != 'u')
+        return strchr("\"\\/bfnrt", *p) && *p ? p + 1 : NULL;
+    for (int i = 1; i <= 4; i++)
+        if (p + i >= end || !isxdigit((unsigned char)p[i]))
+            return NULL;
+    return memcmp(p + 1, "0000", 4) == 0 ? NULL : p + 5;
+}
+
+/* Behind the string that starts at p, or NULL. */
+static const char *valid_string(const char *p, const char *end)
+{
+    for (p++; p < end;) {
+        unsigned char c = (unsigned char)*p;
+        if (c == '"')
+            return p + 1;
+        if (c == '\\') {
+            if (!(p = valid_escape(p + 1, end)))
+                return NULL;
+        } else if (c < 0x80) {
+            if (c < 0x20)
+                return NULL;
+            p++;
+        } else {
+            size_t size = utf8_size((const unsigned char *)p, (const unsigned char *)end);
+            if (!size)
+                return NULL;
+            p += size;
+        }
+    }
+    return NULL;
+}
+
+static const char *digits(const char *p, const char *end)
+{
+    const char *start = p;
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    return p > start ? p : NULL;
+}
+
+/* Readers refuse integers beyond 64 bits and reals beyond a double: so many digits are safe. */
+static const char *valid_number(const char *p, const char *end)
+{
+    p += p < end && *p == '-';
+    const char *behind = p < end && *p == '0' ? p + 1 : digits(p, end), *exponent = NULL;
+    long        whole = behind ? behind - p : 0;
+    bool        real = behind && behind < end && strchr(".eE", *behind);
+    if (behind && behind < end && *behind == '.')
+        behind = digits(behind + 1, end);
+    if (behind && behind < end && (*behind == 'e' || *behind == 'E')) {
+        exponent = behind + 1 + (behind + 1 < end && (behind[1] == '+' || behind[1] == '-'));
+        behind = digits(exponent, end);
+    }
+    if (behind && exponent)
+        whole += behind - exponent > 3 ? MOST_POWER + 1 : strtol(exponent, NULL, 10);
+    return whole <= (real ? MOST_POWER : MOST_DIGITS) ? behind : NULL;
+}
+
+static const char *valid_word(const char *p, const char *end, const char *word)
+{
+    size_t length = strlen(word);
+    return (size_t)(end - p) >= length && memcmp(p, word, length) == 0 ? p + length : NULL;
+}
+
+static const char *valid_value(const char *p, const char *end, int depth);
+
+/* The members or elements up to the closing bracket; NULL where something is wrong. */
+static const char *valid_nested(const char *p, const char *end, int depth)
+{
+    bool object = *p == '{';
+    char closing = object ? '}' : ']';
+    p = skip_blanks(p + 1, end);
+    if (p < end && *p == closing)
+        return p + 1;
+    while (p < end) {
+        if (object) {
+            if (*p != '"' || !(p = valid_string(p, end)))
+                return NULL;
+            p = skip_blanks(p, end);
+            if (p >= end || *p != ':')
+                return NULL;
+            p = skip_blanks(p + 1, end);
+        }
+        if (!(p = valid_value(p, end, depth)))
+            return NULL;
+        p = skip_blanks(p, end);
+        if (p < end && *p == closing)
+            return p + 1;
+        if (p >= end || *p != ',')
+            return NULL;
+        p = skip_blanks(p + 1, end);
+    }
+    return NULL;
+}
+
+static const char *valid_value(const char *p, const char *end, int depth)
+{
+    if (p >= end || depth > DEEPEST)
+        return NULL;
+    switch (*p) {
+    case '"': return valid_string(p, end);
+    case '{':
+    case '[': return valid_nested(p, end, depth + 1);
+    case 't': return valid_word(p, end, "true");
+    case 'f': return valid_word(p, end, "false");
+    case 'n': return valid_word(p, end, "null");
+    default:  return valid_number(p, end);
+    }
+}
+
+bool jsonscan_valid(const char *text, size_t size)
+{
+    const char *end = text + size, *p = skip_blanks(text, end);
+    if (p >= end || *p != '{' || !(p = valid_value(p, end, 0)))
+        return false;
+    return skip_blanks(p, end) == end;
 }
 
 /* ---- in a file ---- */

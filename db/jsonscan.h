@@ -31,6 +31,9 @@ bool jsonscan_each(struct jsonscan_part object, const char **at, struct jsonscan
 /* Whether a key is this name. */
 bool jsonscan_is(struct jsonscan_part key, const char *name);
 
+/* Whether the text is one JSON object, by the letter, UTF-8 included, at most 2048 deep: what a JSON reader takes. */
+bool jsonscan_valid(const char *text, size_t size);
+
 /* Reads the elements of one list of the object that a file holds. */
 struct jsonscan {
     FILE  *file;

@@ -4,6 +4,7 @@
  * tree above them. */
 #include "db/base.h"
 #include "db/journal.h"
+#include "db/jsonscan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -218,11 +219,13 @@ static bool event_of(const struct row *row, char *text, struct entry *e)
         !copy_text(row, 8, &text, &e->lesson) || !copy_text(row, 9, &text, &e->step) ||
         !copy_text(row, 11, &text, &e->kind) || !copy_text(row, 12, &text, &e->payload))
         return false;
-    struct record record = { .kind = e->kind, .payload = e->payload };
-    return strlen(e->uuid) == RECORD_UUID - 1 && e->seq > 0 && e->utc >= 0 && !journal_refusal(&record);
+    size_t size = strlen(e->payload);
+    return strlen(e->uuid) == RECORD_UUID - 1 && e->seq > 0 && e->utc >= 0 && record_kind_known(e->kind) &&
+           size <= RECORD_PAYLOAD && jsonscan_valid(e->payload, size);
 }
 
-static void save(sqlite3 *db, sqlite3_stmt *insert, const struct entry *e, int64_t *count)
+/* False: the fresh file did not take it. */
+static bool save(sqlite3 *db, sqlite3_stmt *insert, const struct entry *e, int64_t *count)
 {
     const char *texts[] = {
         e->uuid, e->learner, e->device, e->course, e->lesson, e->step, e->kind, e->payload
@@ -234,44 +237,47 @@ static void save(sqlite3 *db, sqlite3_stmt *insert, const struct entry *e, int64
     sqlite3_bind_int64(insert, 5, e->utc);
     sqlite3_bind_int(insert, 6, e->offset);
     sqlite3_bind_int(insert, 10, e->rev);
-    sqlite3_step(insert);
+    int rc = sqlite3_step(insert);
     if (sqlite3_reset(insert) == SQLITE_OK)
         *count += sqlite3_changes(db);
+    return rc == SQLITE_DONE || (rc & 0xff) == SQLITE_CONSTRAINT;
 }
 
-/* Saves every event on a page, if it is a leaf. */
-static void salvage_page(const struct wreck *wreck, const unsigned char *page, bool fresh,
+/* Saves every event on a page, if it is a leaf. row and text: room for one. False: the fresh file did not take one, or
+ * memory ran out, which must not look like an event that was not there. */
+static bool salvage_page(const struct wreck *wreck, const unsigned char *page, bool fresh, struct row *row, char *text,
                          sqlite3_stmt *insert, int64_t *count)
 {
     static const size_t leaf_header = 8;
-    struct row          row = { .bytes = malloc(ROW_BYTES) };
-    char               *text = malloc(ROW_BYTES + 16);
     size_t              cells = (size_t)page[3] << 8 | page[4];
     if (page[0] != LEAF || cells > PAGE / 4)
         cells = 0;
-    for (size_t i = 0; i < cells && row.bytes && text; i++) {
-        size_t place = leaf_header + 2 * i;
-        if (place + 2 > PAGE)
-            break;
-        size_t       at = (size_t)page[place] << 8 | page[place + 1];
+    for (size_t i = 0; i < cells && leaf_header + 2 * i + 2 <= PAGE; i++) {
+        size_t       place = leaf_header + 2 * i, at = (size_t)page[place] << 8 | page[place + 1];
         struct entry event = { 0 };
-        size_t       size = at < PAGE ? read_row(wreck, page, at, fresh, row.bytes) : 0;
-        if (size && split(&row, size) && event_of(&row, text, &event))
-            save(sqlite3_db_handle(insert), insert, &event, count);
+        size_t       size = at < PAGE ? read_row(wreck, page, at, fresh, row->bytes) : 0;
+        if (size && split(row, size) && event_of(row, text, &event) &&
+            !save(sqlite3_db_handle(insert), insert, &event, count))
+            return false;
     }
-    free(row.bytes);
-    free(text);
+    return true;
 }
 
-static void salvage(const struct wreck *wreck, sqlite3_stmt *insert, int64_t *count)
+static bool salvage(const struct wreck *wreck, sqlite3_stmt *insert, int64_t *count)
 {
     unsigned char page[PAGE];
-    for (uint32_t i = 0; i < wreck->frames; i++)
+    struct row    row = { .bytes = malloc(ROW_BYTES) };
+    char         *text = malloc(ROW_BYTES + 16);
+    bool          ok = row.bytes && text;
+    for (uint32_t i = 0; i < wreck->frames && ok; i++)
         if (read_at(wreck->wal, page, PAGE, frame_at(i) + WAL_FRAME))
-            salvage_page(wreck, page, true, insert, count);
-    for (uint32_t i = 1; i <= wreck->pages; i++)
+            ok = salvage_page(wreck, page, true, &row, text, insert, count);
+    for (uint32_t i = 1; i <= wreck->pages && ok; i++)
         if (read_page(wreck, i, page))
-            salvage_page(wreck, page, false, insert, count);
+            ok = salvage_page(wreck, page, false, &row, text, insert, count);
+    free(row.bytes);
+    free(text);
+    return ok;
 }
 
 /* ---- the fresh file ---- */
@@ -325,9 +331,7 @@ static bool rescue(const struct wreck *wreck, const char *name, const char *devi
                                " course, lesson, step, rev, kind, payload)"
                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")
            : NULL;
-    if (insert)
-        salvage(wreck, insert, count);
-    ok = insert && !sqlite3_get_autocommit(fresh.db) && keep_identity(&fresh, device) &&
+    ok = insert && salvage(wreck, insert, count) && !sqlite3_get_autocommit(fresh.db) && keep_identity(&fresh, device) &&
          base_exec(&fresh, "COMMIT") == SQLITE_OK;
     for (int i = 0; i < BASE_STATEMENTS; i++)
         sqlite3_finalize(fresh.cache[i].stmt);

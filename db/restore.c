@@ -42,12 +42,9 @@ static bool copy_in(struct base *base, sqlite3 *from, const char *file)
     char    *part = sqlite3_mprintf("%s.rescue", base->path), *ready = sqlite3_mprintf("%s.rescued", base->path);
     if (part)
         unlink(part);
-    int             rc = part && ready ? sqlite3_open(part, &to) : SQLITE_NOMEM;
-    sqlite3_backup *copy = rc == SQLITE_OK ? sqlite3_backup_init(to, "main", from, "main") : NULL;
-    if (copy)
-        sqlite3_backup_step(copy, -1);
+    int rc = part && ready ? sqlite3_open(part, &to) : SQLITE_NOMEM;
     if (rc == SQLITE_OK)
-        rc = copy ? sqlite3_backup_finish(copy) : sqlite3_errcode(to);
+        rc = base_copy(from, to);
     if (sqlite3_close(to) != SQLITE_OK && rc == SQLITE_OK)
         rc = SQLITE_ERROR;
     bool ok = rc == SQLITE_OK && rename(part, ready) == 0;

@@ -5,6 +5,8 @@
 
 #include "db/exchange.h"
 #include "db/fold.h"
+#include "db/jsonout.h"
+#include "db/jsonroom.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,9 +23,17 @@ enum {
     BATCH = 32,    /* records in one transaction at most */
 };
 
-/* A request; with `waiter`, answered there instead of through the replies. */
+/* A reply that waits to be taken. */
+struct answer {
+    struct answer     *next;
+    struct store_reply reply;
+};
+
+/* A request; with `waiter`, answered there instead of through the replies. It brings the room for its answer, so that
+ * no answer is lost when memory is short. */
 struct job {
     struct job         *next;
+    struct answer      *answer;
     bool                append;
     struct record       record; /* strings live in text */
     enum store_question question;
@@ -31,11 +41,6 @@ struct job {
     struct store_reply *waiter;
     bool                done;
     char                text[];
-};
-
-struct answer {
-    struct answer     *next;
-    struct store_reply reply;
 };
 
 struct store {
@@ -77,11 +82,28 @@ static size_t size_of(const char *text)
     return strlen(text ? text : "") + 1;
 }
 
+static void job_free(struct job *job)
+{
+    free(job->answer);
+    free(job);
+}
+
+static struct job *job_new(size_t text)
+{
+    struct job *job = calloc(1, sizeof *job + text);
+    if (job)
+        job->answer = calloc(1, sizeof *job->answer);
+    if (job && job->answer)
+        return job;
+    free(job);
+    return NULL;
+}
+
 static struct job *job_of_record(const struct record *r)
 {
     size_t size = size_of(r->uuid) + size_of(r->kind) + size_of(r->course) + size_of(r->lesson) +
                   size_of(r->step) + size_of(r->payload ? r->payload : "{}");
-    struct job *job = calloc(1, sizeof *job + size);
+    struct job *job = job_new(size);
     if (!job)
         return NULL;
     char *end = job->text;
@@ -98,7 +120,7 @@ static struct job *job_of_record(const struct record *r)
 
 static struct job *job_of_question(uint64_t id, enum store_question question, const char *arg)
 {
-    struct job *job = calloc(1, sizeof *job + size_of(arg));
+    struct job *job = job_new(size_of(arg));
     if (!job)
         return NULL;
     char *end = job->text;
@@ -132,18 +154,13 @@ static bool submit_wait(struct store *store, struct job *job, struct store_reply
     while (!job->done)
         pthread_cond_wait(&store->finished, &store->lock);
     pthread_mutex_unlock(&store->lock);
-    free(job);
+    job_free(job);
     return true;
 }
 
 /* Hands a reply to the tutor; the reply's text goes with it. */
-static void deliver(struct store *store, const struct store_reply *reply)
+static void deliver(struct store *store, struct answer *answer, const struct store_reply *reply)
 {
-    struct answer *answer = malloc(sizeof *answer);
-    if (!answer) {
-        free(reply->text);
-        return;
-    }
     *answer = (struct answer){ .reply = *reply };
     pthread_mutex_lock(&store->lock);
     bool first = store->ready == NULL;
@@ -159,8 +176,9 @@ static void finish(struct store *store, struct job *job, struct store_reply *rep
 {
     reply->id = job->record.id;
     if (!job->waiter) {
-        deliver(store, reply);
-        free(job);
+        deliver(store, job->answer, reply);
+        job->answer = NULL;
+        job_free(job);
         return;
     }
     pthread_mutex_lock(&store->lock);
@@ -174,8 +192,14 @@ static void notice(void *ctx, const char *text)
 {
     struct store *store = ctx;
     json_array_append_new(store->notices, json_string(text));
+    struct answer     *answer = malloc(sizeof *answer);
     struct store_reply reply = { .text = strdup(text) };
-    deliver(store, &reply);
+    if (answer && reply.text)
+        deliver(store, answer, &reply);
+    else { /* STORE_STATUS still has it */
+        free(answer);
+        free(reply.text);
+    }
 }
 
 /* ---- the thread: appending ---- */
@@ -285,24 +309,25 @@ static void append_checked(struct store *store, struct job **jobs, int count)
 
 /* ---- the thread: answering ---- */
 
-static json_t *entry_json(const struct entry *e)
-{
-    json_t *payload = json_loads(e->payload, 0, NULL);
-    return json_pack("{s:s, s:s, s:I, s:I, s:i, s:s, s:s, s:s, s:i, s:s, s:o, s:b}", "uuid", e->uuid,
-                     "device", e->device, "seq", (json_int_t)e->seq, "utc", (json_int_t)e->utc, "offset",
-                     e->offset, "course", e->course, "lesson", e->lesson, "step", e->step, "rev", e->rev,
-                     "kind", e->kind, "payload", payload ? payload : json_object(), "retracted",
-                     e->retracted);
-}
-
-static json_t *lesson_reply(struct base *base, const char *lesson)
+/* malloc; NULL on failure. */
+static char *lesson_text(struct base *base, const char *lesson)
 {
     struct entries entries;
-    json_t        *list = journal_load(base, lesson, &entries) ? json_array() : NULL;
-    for (size_t i = 0; list && i < entries.count; i++)
-        json_array_append_new(list, entry_json(&entries.list[i]));
+    struct jsonout out = { 0 };
+    bool           ok = journal_load(base, lesson, &entries);
+    jsonout_raw(&out, "[", 1);
+    for (size_t i = 0; ok && i < entries.count; i++) {
+        jsonout_raw(&out, ",", i ? 1 : 0);
+        journal_write(&out, &entries.list[i], true);
+    }
+    jsonout_raw(&out, "]", 1);
     entries_free(&entries);
-    return list;
+    if (ok && !out.failed)
+        return out.text;
+    if (ok)
+        base_fail(base, SQLITE_NOMEM, "read");
+    free(out.text);
+    return NULL;
 }
 
 static int64_t event_count(struct base *base)
@@ -350,7 +375,6 @@ static json_t *restore_reply(struct base *base, const char *file)
 static json_t *json_answer(struct store *store, const struct job *job)
 {
     switch (job->question) {
-    case STORE_LESSON: return lesson_reply(&store->base, job->arg);
     case STORE_PROGRESS: return derived_reply(store, &progress_derived, job->arg);
     case STORE_CARDS: return derived_reply(store, &cards_derived, job->arg);
     case STORE_CALIBRATION: return derived_reply(store, &calibration_derived, job->arg);
@@ -359,26 +383,53 @@ static json_t *json_answer(struct store *store, const struct job *job)
     case STORE_BACKUP: return backup_reply(&store->base, job->arg);
     case STORE_RESTORE: return restore_reply(&store->base, job->arg);
     case STORE_IMPORT: return exchange_take(&store->base, job->arg);
-    case STORE_EVENTS: return NULL;
+    case STORE_LESSON:
+    case STORE_EVENTS: return NULL; /* written as text */
     case STORE_REBUILD: return rebuild_reply(&store->base);
     }
     return NULL;
 }
 
-/* malloc; NULL on failure. */
-static char *answer_once(struct store *store, const struct job *job)
+static char *written_answer(struct store *store, const struct job *job)
 {
     if (job->question == STORE_EVENTS)
         return exchange_page(&store->base, job->arg);
+    if (job->question == STORE_LESSON)
+        return lesson_text(&store->base, job->arg);
     json_t *json = json_answer(store, job);
     char   *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     return text;
 }
 
+/* What only looks: done again it does no harm, and where a part of it failed the rest is no answer. */
+static bool only_looks(enum store_question question)
+{
+    return question != STORE_BACKUP && question != STORE_RESTORE && question != STORE_IMPORT &&
+           question != STORE_REBUILD;
+}
+
+/* malloc; NULL on failure, base->why says why. */
+static char *answer_once(struct store *store, const struct job *job)
+{
+    struct base *base = &store->base;
+    base->rc = SQLITE_OK;
+    if (base->mode == BASE_SAVING)
+        base->why[0] = 0;
+    jsonroom_failed();
+    char *text = written_answer(store, job);
+    bool  starved = jsonroom_failed();
+    if (text && only_looks(job->question) && (starved || base->rc != SQLITE_OK)) {
+        free(text);
+        text = NULL;
+    }
+    if (!text && (starved || !base->why[0]))
+        base_fail(base, SQLITE_NOMEM, "read");
+    return text;
+}
+
 static void answer(struct store *store, struct job *job)
 {
-    store->base.rc = SQLITE_OK;
     char *text = answer_once(store, job);
     if (!text && base_damaged(store->base.rc)) {
         base_repair(&store->base);
@@ -404,7 +455,7 @@ static bool wait_for_work(struct store *store)
         return false;
     if (!store->rested)
         return store->rested = true;
-    if (!base_restless(&store->base)) {
+    if (!store->opened || !base_restless(&store->base)) {
         pthread_cond_wait(&store->work, &store->lock);
         return false;
     }
@@ -431,9 +482,20 @@ static int take(struct store *store, struct job **jobs)
     return count;
 }
 
+/* Without memory there was not even an empty database to ask; there may be some now. */
+static bool open_base(struct store *store)
+{
+    if (store->opened)
+        return true;
+    store->opened = base_open(&store->base, store->path, store->network, notice, store);
+    if (!store->opened)
+        base_close(&store->base);
+    return store->opened;
+}
+
 static void work(struct store *store, struct job **jobs, int count)
 {
-    if (!store->opened)
+    if (!open_base(store))
         for (int i = 0; i < count; i++)
             refuse(store, jobs[i], "cannot open the progress database: out of memory");
     else if (jobs[0]->append)
@@ -442,11 +504,19 @@ static void work(struct store *store, struct job **jobs, int count)
         answer(store, jobs[0]);
 }
 
+/* Nobody asks SQLite how much memory it uses; counting it costs a lock for every piece. Too late where somebody has
+ * used SQLite before, which does no harm. */
+static void configure(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    jsonroom_install();
+}
+
 static void *run(void *arg)
 {
     struct store *store = arg;
     struct job   *jobs[BATCH];
-    store->opened = base_open(&store->base, store->path, store->network, notice, store);
+    open_base(store);
     pthread_mutex_lock(&store->lock);
     while (store->first || !store->closing) {
         bool rest = wait_for_work(store);
@@ -454,12 +524,13 @@ static void *run(void *arg)
         pthread_mutex_unlock(&store->lock);
         if (count)
             work(store, jobs, count);
-        else if (rest)
+        else if (rest && store->opened)
             base_idle(&store->base, wanted, store);
         pthread_mutex_lock(&store->lock);
     }
     pthread_mutex_unlock(&store->lock);
-    base_close(&store->base);
+    if (store->opened)
+        base_close(&store->base);
     return NULL;
 }
 
@@ -482,6 +553,8 @@ static void release(struct store *store)
 
 struct store *store_open(const struct store_config *config)
 {
+    static pthread_once_t configured = PTHREAD_ONCE_INIT;
+    pthread_once(&configured, configure);
     struct store *store = calloc(1, sizeof *store);
     if (!store)
         return NULL;

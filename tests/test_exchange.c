@@ -31,6 +31,35 @@ static void values_are_found(void **state)
     }
 }
 
+/* jansson takes what is valid here; what it refuses is not valid, but for a few numbers at the edge. */
+static void validity_is_that_of_the_reader(void **state)
+{
+    static const char *const texts[] = {
+        "{}", " { \"a\" : [ 1 , -0.5e+3, true,false,null, \"\\u00e9\\n\" ] } ", "{\"a\":{}}", "[]", "1", "", "{", "{}x",
+        "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{\"a\":01}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":-}",
+        "{\"a\":1e}", "{\"a\":\"\\x\"}", "{\"a\":\"\\u12\"}", "{\"a\":\"\\u0000\"}", "{\"a\":\"\t\"}", "{\"a\":\"",
+        "{\"a\":tru}", "{\"a\":[1,2}", "{\"a\":99999999999999999999}", "{\"a\":1e999}", "{\"a\":1e-5}",
+        "{\"a\":123456789012345678}", "{\"a\":\"\xc3\xa9\"}", "{\"a\":\"\xc3\"}", "{\"a\":\"\xed\xa0\x80\"}",
+        "{\"a\":\"\xf4\x90\x80\x80\"}", "{\"a\":\"\xc0\xaf\"}", "{\"a\":\"\xff\"}", "{\"a\":1.5e299}",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        json_t *json = json_loads(texts[i], 0, NULL);
+        if (jsonscan_valid(texts[i], strlen(texts[i])) != json_is_object(json))
+            fail_msg("'%s': jansson says %d", texts[i], json_is_object(json));
+        json_decref(json);
+    }
+    srand(1);
+    for (int i = 0; i < 20000; i++) { /* one byte of a good text is another */
+        char text[] = "{\"a\":[1,-2.5e3,\"x\\u00e9\xc3\xa9\",true,{\"b\":null}],\"c\":\"\\n\"}";
+        text[rand() % (sizeof text - 1)] = (char)(1 + rand() % 255);
+        json_t *json = json_loads(text, 0, NULL);
+        if (jsonscan_valid(text, strlen(text)) && !json_is_object(json))
+            fail_msg("'%s' is not valid", text);
+        json_decref(json);
+    }
+}
+
 /* A file of many long values, read with little memory; and files that are none. */
 static void files_are_read_in_parts(void **state)
 {
@@ -280,6 +309,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_found),
+        cmocka_unit_test(validity_is_that_of_the_reader),
         cmocka_unit_test(files_are_read_in_parts),
         cmocka_unit_test(torn_files_say_so),
         test(round_trips),
