@@ -1,5 +1,6 @@
-/* jsonroom.h: memory for JSON values, and whether it ran out. Jansson leaves out what it has no memory for, and an answer
- * that lacks a card is a wrong answer: whoever builds one asks here before believing it. Counted a thread. */
+/* jsonroom.h: memory for JSON values, and whether it ran out.
+ * Jansson leaves out what it has no memory for, and an answer that lacks a card is a wrong answer: whoever builds one
+ * asks here before believing it. Kept for each thread. */
 #ifndef DB_JSONROOM_H
 #define DB_JSONROOM_H
 

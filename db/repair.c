@@ -331,8 +331,8 @@ static bool rescue(const struct wreck *wreck, const char *name, const char *devi
                                " course, lesson, step, rev, kind, payload)"
                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")
            : NULL;
-    ok = insert && salvage(wreck, insert, count) && !sqlite3_get_autocommit(fresh.db) && keep_identity(&fresh, device) &&
-         base_exec(&fresh, "COMMIT") == SQLITE_OK;
+    ok = insert && salvage(wreck, insert, count) && !sqlite3_get_autocommit(fresh.db) &&
+         keep_identity(&fresh, device) && base_exec(&fresh, "COMMIT") == SQLITE_OK;
     for (int i = 0; i < BASE_STATEMENTS; i++)
         sqlite3_finalize(fresh.cache[i].stmt);
     return sqlite3_close(fresh.db) == SQLITE_OK && ok;

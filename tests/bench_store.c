@@ -1,5 +1,6 @@
-/* bench_store.c: what it costs to keep progress: a commit against the least that any program could do (a 4 KiB overwrite
- * and fdatasync in the same folder, alternating), opening, replaying, and what a learner of many years would wait for.
+/* bench_store.c: what it costs to keep progress.
+ * A commit against the least that any program could do (a 4 KiB overwrite and fdatasync in the same folder,
+ * alternating), opening, replaying, and what a learner of many years would wait for.
  *   bench_store [FOLDER] [SESSIONS]   prints medians beside what is asked of them */
 #include "db/store.h"
 

@@ -1,5 +1,5 @@
-/* test_db_each.c: every allocation and every call of SQLite in the store's thread fails once, one after the other, until
- * the operation gets through. Each request is answered; what was acknowledged is there afterwards; what was refused is
+/* test_db_each.c: every allocation and every call of SQLite in the store's thread fails once.
+ * One after the other, until the operation gets through. Each request is answered; what was acknowledged is there afterwards; what was refused is
  * not half there; answers given meanwhile are right or refused, never short of something.
  * malloc, calloc, realloc and SQLite's functions are taken over by this program; the libraries use the same ones. */
 #include "tests/db.h"
@@ -36,7 +36,8 @@ static _Thread_local int inside;
 /* Whether this is the one that fails. */
 static bool fails(enum watched what)
 {
-    if ((inside && what == CALLS) || atomic_load(&watched) != (int)what || !atomic_load(&ready) || pthread_equal(pthread_self(), tester))
+    if ((inside && what == CALLS) || atomic_load(&watched) != (int)what || !atomic_load(&ready) ||
+        pthread_equal(pthread_self(), tester))
         return false;
     if (atomic_fetch_sub(&countdown, 1) != 1)
         return false;
@@ -167,7 +168,20 @@ int sqlite3_file_control(sqlite3 *db, const char *name, int op, void *arg)
 
 /* ---- operations ---- */
 
-enum operation { OPEN, APPEND, LESSON, PROGRESS, CARDS, CALIBRATION, IMPORT, EXPORT, BACKUP, RESTORE, REBUILD, OPERATIONS };
+enum operation {
+    OPEN,
+    APPEND,
+    LESSON,
+    PROGRESS,
+    CARDS,
+    CALIBRATION,
+    IMPORT,
+    EXPORT,
+    BACKUP,
+    RESTORE,
+    REBUILD,
+    OPERATIONS
+};
 
 static const char *const operation_names[] = { "open",   "append", "lesson", "progress", "cards",  "calibration",
                                                "import", "export", "backup", "restore",  "rebuild" };
@@ -349,7 +363,7 @@ static void fail_each(enum watched what, int code)
         int   n = 1;
         /* one by one at first, then in growing strides: the many are of one kind, inside SQLite's parser */
         while (n < 100000 && fail_one(&filled, (enum operation)operation, what, n, code, sound, before))
-            n += n < 24 ? 1 : 1 + n / 10;
+            n += n < 24 ? 1 : 1 + n / 7;
         if (n == 1)
             fail_msg("%s: nothing could fail", operation_names[operation]);
         free(sound);
