@@ -1,6 +1,6 @@
 /* test_db_each.c: every allocation and every call of SQLite in the store's thread fails once.
  * One after the other, until the operation gets through. Each request is answered; what was acknowledged is there
- * afterwards; what was refused is not half there; answers given meanwhile are right or refused, never short of something.
+ * afterwards; what was refused is not half there; answers given meanwhile are right or refused, never short.
  * malloc, calloc, realloc and SQLite's functions are taken over by this program; the libraries use the same ones. */
 #include "tests/db.h"
 
