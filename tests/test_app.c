@@ -20,7 +20,8 @@ static const char first_text[] =
     "\"parts\":[{\"id\":\"a\",\"title\":\"Beginning\",\"core\":true},"
     "{\"id\":\"b\",\"title\":\"Ending\",\"core\":true}],"
     "\"dives\":[{\"id\":\"why-scale\",\"title\":\"Why does a scale help?\",\"body\":[{\"view\":\"prose\",\"text\":"
-    "\"A salient channel decides.\"}]}],\"steps\":["
+    "\"A salient channel decides.\"}]},{\"id\":\"tried\",\"title\":\"Is it measured?\",\"live\":true,\"body\":"
+    "[{\"view\":\"prose\",\"text\":\"See below.\"}]}],\"steps\":["
     "{\"kind\":\"read\",\"id\":\"hello\",\"part\":0,\"title\":\"Hello\",\"dives\":[\"why-scale\"],"
     "\"body\":[{\"view\":\"prose\",\"text\":\"Hi.\"}]},"
     "{\"kind\":\"explain\",\"id\":\"words\",\"part\":0,\"title\":\"In words\",\"model\":\"ours\","
@@ -28,7 +29,8 @@ static const char first_text[] =
     "{\"kind\":\"read\",\"id\":\"end\",\"part\":1,\"title\":\"Good-bye\",\"body\":[{\"view\":\"prose\",\"text\":"
     "\"Bye.\"}]}]}";
 static const char second_text[] =
-    "{\"id\":\"second\",\"title\":\"Second things\",\"win\":\"guess\",\"sha256\":\"01\",\"steps\":["
+    "{\"id\":\"second\",\"title\":\"Second things\",\"win\":\"guess\",\"sha256\":\"01\",\"needs\":[\"first\"],"
+    "\"steps\":["
     "{\"kind\":\"predict\",\"id\":\"hello\",\"ask\":[{\"view\":\"prose\",\"text\":\"How many?\"}],"
     "\"number\":{\"within\":\"exact\"},\"live\":true}]}";
 static const char course_text[] = "{\"groups\":[{\"title\":\"A\",\"lessons\":[\"first\",\"second\"]}]}";
@@ -49,6 +51,7 @@ struct stage {
     json_t     *record;   /* the newest, not answered yet */
     long        record_id;
     char       *file;
+    json_t     *request;  /* the newest lab request */
     unsigned    effects;
     int64_t     now;
 };
@@ -73,7 +76,10 @@ static void take(struct stage *s, unsigned effects, struct outbox *out)
         free(s->file);
         s->file = out->text;
     }
-    json_decref(out->request);
+    if (out->request) {
+        json_decref(s->request);
+        s->request = out->request;
+    }
 }
 
 static void feed(struct stage *s, struct event e)
@@ -144,6 +150,7 @@ static void begin_lesson(struct stage *s, int lesson, const char *step)
 static void close_stage(struct stage *s)
 {
     json_decref(s->record);
+    json_decref(s->request);
     free(s->file);
     app_free(s->app);
 }
@@ -314,6 +321,49 @@ static void an_overlay_scrolls(void **unused)
     assert_false(s.effects & FX_DONE);
     assert_false(shows(&s, "A salient channel decides."));
     assert_int_equal(app_scroll(s.app), 0);
+    close_stage(&s);
+}
+
+static void a_live_dive_is_asked_of_the_lab(void **unused)
+{
+    struct stage s;
+    (void)unused;
+    begin(&s, APP_MAP);
+    key(&s, '/');
+    type(&s, "meazured");
+    key(&s, KEY_CODE_ENTER);
+    assert_true(shows(&s, "See below."));
+    assert_true(shows(&s, "computing"));
+    assert_string_equal(view_text(s.request, "step", ""), "tried");
+    assert_string_equal(view_text(s.request, "lesson", ""), "00");
+    json_t *result = json_pack("{s:s, s:O, s:n, s:[{s:s, s:s}]}", "type", "result", "id",
+                               json_object_get(s.request, "id"), "answer", "blocks", "view", "prose", "text", "42 dB");
+    json_t *stranger = json_pack("{s:s, s:i, s:[{s:s, s:s}]}", "type", "result", "id", 999999, "blocks", "view", "prose",
+                                 "text", "41 dB");
+    feed(&s, (struct event){ .kind = EVENT_LAB, .message = stranger });
+    assert_false(shows(&s, "41 dB"));
+    feed(&s, (struct event){ .kind = EVENT_LAB, .message = result });
+    assert_true(shows(&s, "42 dB"));
+    assert_false(shows(&s, "computing"));
+    key(&s, KEY_CODE_ESCAPE);
+    key(&s, KEY_CODE_ENTER);
+    feed(&s, (struct event){ .kind = EVENT_LAB_LOST, .text = "signal 9" });
+    assert_true(shows(&s, "See below."));
+    assert_false(shows(&s, "computing"));
+    json_decref(result);
+    json_decref(stranger);
+    close_stage(&s);
+}
+
+static void the_map_says_what_leans_on_what(void **unused)
+{
+    struct stage s;
+    (void)unused;
+    begin(&s, APP_MAP);
+    assert_true(shows(&s, "after First things"));
+    assert_true(shows(&s, "It prepares: Second things."));
+    key(&s, KEY_CODE_DOWN);
+    assert_true(shows(&s, "It leans on: First things."));
     close_stage(&s);
 }
 
@@ -544,6 +594,8 @@ int main(void)
         cmocka_unit_test(escape_frees_the_letters),
         cmocka_unit_test(an_overlay_scrolls),
         cmocka_unit_test(search_finds_dives),
+        cmocka_unit_test(a_live_dive_is_asked_of_the_lab),
+        cmocka_unit_test(the_map_says_what_leans_on_what),
         cmocka_unit_test(help_lists_every_command),
         cmocka_unit_test(recall_grades_and_takes_back),
         cmocka_unit_test(cards_come_before_a_lesson),
