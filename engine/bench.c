@@ -78,10 +78,10 @@ static bool read_question(const json_t *request, char *only, struct bench_questi
 static json_t *machine(const struct bench_question *q)
 {
     const struct cpu *cpu = cpu_info();
-    json_t *facts = json_pack("{s:s, s:I, s:I, s:I, s:s, s:i, s:i}", "cpu", cpu->model, "cores",
-                     (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "l2_bytes", (json_int_t)cpu->l2_bytes,
-                     "last_cache_bytes", (json_int_t)cpu->last_cache_bytes, "isa", isa_name(q->env->isa), "threads",
-                     pool_threads(q->env->pool), "rounds", q->rounds);
+    json_t *facts = json_pack("{s:s, s:I, s:{s:I, s:I}, s:s, s:i, s:i}", "cpu", cpu->model, "cores",
+                              (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "caches", "l2_bytes",
+                              (json_int_t)cpu->l2_bytes, "last_bytes", (json_int_t)cpu->last_cache_bytes, "isa",
+                              isa_name(q->env->isa), "threads", pool_threads(q->env->pool), "rounds", q->rounds);
     if (strncmp(q->env->device, "cuda", 4) == 0)
         json_object_set_new(facts, "gpu", json_string(device_name()));
     return facts;

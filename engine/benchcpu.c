@@ -299,9 +299,9 @@ static bool time_limits(struct bench *b)
     benchcase_memcpy(&b->loops[b->loop_count++], &b->memory);
     if (!time_rounds(b, "the memory itself", false))
         return false;
-    add_limit(b, "read", &b->mixes[0]);
+    add_limit(b, "R", &b->mixes[0]);
     for (int i = 1; i < b->mix_count; i++)
-        add_limit(b, "stream", &b->mixes[i]);
+        add_limit(b, "S", &b->mixes[i]);
     add_limit(b, "memcpy", &copy);
     return true;
 }

@@ -50,7 +50,7 @@ static enum kernel_status time_limits(struct bench *b)
     enum kernel_status status = gpu_arena_read(&b->arena, LIMIT_BYTES, b->q->rounds, &ms);
     if (status != KERNEL_OK)
         return status;
-    add_limit(b, "read", ms, 1, 0);
+    add_limit(b, "R", ms, 1, 0);
     status = gpu_arena_copy(&b->arena, LIMIT_BYTES, b->q->rounds, &ms);
     if (status == KERNEL_OK)
         add_limit(b, "memcpy", ms, 1, 1);

@@ -32,10 +32,10 @@ static json_t *limits(const json_t *bench)
         char name[64], speed[40];
         double read = view_number(row, "read", 0), written = view_number(row, "written", 0);
         const char *what = view_text(row, "name", "");
-        if (strcmp(what, "stream") == 0)
+        if (strcmp(what, "S") == 0)
             snprintf(name, sizeof name, "read %g, write %g", read, written);
         else
-            snprintf(name, sizeof name, "%s", strcmp(what, "read") == 0 ? "read only" : what);
+            snprintf(name, sizeof name, "%s", strcmp(what, "R") == 0 ? "read only" : what);
         snprintf(speed, sizeof speed, "%.3g GB/s", view_number(row, "gb_per_s", 0));
         json_array_append_new(rows, json_pack("[s, s, s]", name, place(row), speed));
     }
@@ -101,14 +101,14 @@ static json_t *sorted(const json_t *kernels)
 
 json_t *benchview_blocks(const json_t *bench)
 {
-    const json_t *machine = json_object_get(bench, "machine");
+    const json_t *machine = json_object_get(bench, "machine"), *caches = json_object_get(machine, "caches");
     json_t *list = json_array(), *kernels = sorted(json_object_get(bench, "kernels"));
     char text[400];
     snprintf(text, sizeof text,
              "%s, %d threads, instruction set %s, second cache %d KiB, last cache %.3g MiB. Medians of %d rounds.",
              view_text(machine, "cpu", ""), (int)view_number(machine, "threads", 1),
-             view_text(machine, "isa", ""), (int)(view_number(machine, "l2_bytes", 0) / 1024),
-             view_number(machine, "last_cache_bytes", 0) / (1 << 20), (int)view_number(machine, "rounds", 0));
+             view_text(machine, "isa", ""), (int)(view_number(caches, "l2_bytes", 0) / 1024),
+             view_number(caches, "last_bytes", 0) / (1 << 20), (int)view_number(machine, "rounds", 0));
     if (view_text(machine, "gpu", NULL))
         snprintf(text, sizeof text, "%s. Medians of %d graphs of launches over rotating buffers.",
                  view_text(machine, "gpu", ""), (int)view_number(machine, "rounds", 0));

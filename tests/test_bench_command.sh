@@ -32,7 +32,7 @@ say $? "lines, masked" "$(diff "$work/meant" "$work/out" | head -n 3)$(cat "$wor
 "$SAFFRON" bench $quick --only gemv --json >"$work/out" 2>"$work/err"
 say $? "JSON" "$(cat "$work/err")"
 missing=
-for key in machine limits kernels cpu l2_bytes last_cache_bytes isa op format activations size threads bytes us gb_per_s \
+for key in machine limits kernels cpu caches l2_bytes last_bytes isa op format activations size threads bytes us gb_per_s \
     of_stream of_read of_f16; do
     grep -q "^ *\"$key\": " "$work/out" || missing="$missing $key"
 done

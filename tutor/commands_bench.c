@@ -15,7 +15,7 @@ static void mask_fields(json_t *object, const char *const *names)
 
 static void mask(json_t *report)
 {
-    static const char *const machine[] = { "cpu", "cores", "l2_bytes", "last_cache_bytes", NULL };
+    static const char *const machine[] = { "cpu", "cores", "caches", NULL };
     static const char *const limit[] = { "gb_per_s", NULL };
     static const char *const kernel[] = { "bytes", "us", "gb_per_s", "of_stream", "of_read", "of_f16", NULL };
     size_t i;
