@@ -56,7 +56,7 @@ FUZZ  := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/fuzz_*.c))
 BENCH := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/bench_*.c))
 
 LESSONS := $(wildcard lessons/*.lua)
-DATA    := $(patsubst %,$(B)/data/%,$(wildcard kernels/*.[ch]) $(shell find lessons -type f ! -path 'lessons/pictures/*' ! -name '.*' 2>/dev/null)) $(LESSONS:%.lua=$(B)/data/%.json)
+DATA    := $(patsubst %,$(B)/data/%,$(wildcard kernels/*.[ch] kernels/*.cu kernels/*.cuh) $(shell find lessons -type f ! -path 'lessons/pictures/*' ! -name '.*' 2>/dev/null)) $(LESSONS:%.lua=$(B)/data/%.json)
 
 # Modules, opened by the lab when first used: each only where its library is.
 BLAS    := $(call pkg,--libs openblas)

@@ -211,14 +211,15 @@ static json_t *cut_macro(const char *text, const char *path, const char *functio
     return block_of(path, function, shown);
 }
 
-static json_t *find(const char *folder, const char *name)
+/* In the sources that end in one of two ways. */
+static json_t *find_in(const char *folder, const char *name, const char *ending, const char *other)
 {
     json_t *block = NULL;
     DIR *dir = opendir(folder);
     for (struct dirent *entry; dir && !block && (entry = readdir(dir));) {
         char path[4096];
         const char *dot = strrchr(entry->d_name, '.');
-        if (!dot || (strcmp(dot, ".c") != 0 && strcmp(dot, ".h") != 0))
+        if (!dot || (strcmp(dot, ending) != 0 && strcmp(dot, other) != 0))
             continue;
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         char *text = read_source(path);
@@ -231,6 +232,13 @@ static json_t *find(const char *folder, const char *name)
     if (dir)
         closedir(dir);
     return block;
+}
+
+/* The GPU's functions come last: some repeat the reference under its name. */
+static json_t *find(const char *folder, const char *name)
+{
+    json_t *block = find_in(folder, name, ".c", ".h");
+    return block ? block : find_in(folder, name, ".cu", ".cuh");
 }
 
 /* The scalar function that does the same by the kernel table, else by the names; "" if this is it, or there is none. */

@@ -95,6 +95,11 @@ void device_begin(void)
         snprintf(device.seat.why, sizeof device.seat.why, "%s broke down before", device.name);
 }
 
+unsigned long device_runs(void)
+{
+    return device.seat.runs;
+}
+
 static bool gpu_computed(void)
 {
     return device.seat.runs > device.before;

@@ -26,6 +26,9 @@ const char *device_why(void);
 void        device_begin(void);
 const char *device_computed(void);
 
+/* Tensors that the GPU has rounded so far. */
+unsigned long device_runs(void);
+
 /* "sm_90" for a GPU that computed since device_begin, else `isa`. */
 const char *device_isa(const char *isa);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/device.h"
 #include "engine/hostlua.h"
 #include "kernels/fitter.h"
 #include "kernels/format.h"
@@ -64,11 +65,12 @@ static int lab_quantize(lua_State *L)
     struct quant_handle *q = lua_newuserdatauv(L, sizeof *q, 0);
     memset(q, 0, sizeof *q);
     luaL_setmetatable(L, HOST_QUANT);
+    unsigned long before = device_runs();
     host_check(L, quantize(x->values, x->rows, x->cols, &recipe, &h->progress, &q->q), "lab.quantize");
     q->of = x;
     x->refs++;
     host_note(h->used_kernels, "quantize");
-    host_note(h->used_kernels, fitter_function(&recipe));
+    host_note(h->used_kernels, device_runs() > before ? "encode_all" : fitter_function(&recipe));
     return 1;
 }
 

@@ -59,6 +59,12 @@ static void others(void **state)
     json_decref(blocks_of("quantize"));
     json_decref(blocks_of("round_affine"));
     json_decref(blocks_of("kivi_round"));
+    json_t *blocks = blocks_of("encode_all");       /* the GPU's */
+    assert_non_null(strstr(text_of(blocks, 0, "caption"), "gpu_encode.cu"));
+    json_decref(blocks);
+    blocks = blocks_of("encode_float");             /* the GPU has one too */
+    assert_non_null(strstr(text_of(blocks, 0, "caption"), "format.c"));
+    json_decref(blocks);
     char error[256];
     assert_null(csource_blocks(".", "no_such_function", error, sizeof error));
 }
