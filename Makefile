@@ -72,7 +72,7 @@ CUDA_PTX   := -gencode arch=compute_120,code=compute_120
 CUDA_CODE   = $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$a,code=sm_$a) $(if $(filter 120,$(CUDA_ARCHS)),$(CUDA_PTX))
 NVCOMPILE   = $(NVCC) -std=c++17 -O3 -ftz=false -prec-div=true --fmad=false -I. -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra,-O2 \
               $(if $(filter 1,$(DEV)),-Werror all-warnings) -lineinfo --compress-mode=size $(CUDA_CODE) $(NVFLAGS)
-ifneq ($(if $(SAN),,$(NVCC)),)
+ifneq ($(if $(SAN),,$(if $(CUDA_SRC),$(NVCC))),)
 MODULES += $(B)/lib/saffron_cuda.so
 endif
 
