@@ -32,8 +32,12 @@ static bool check_op(const char *op, char *error, size_t size)
     const char *names[OPS_MOST], *nearest;
     char list[400] = "";
     size_t n = 0;
-    for (; benchfamily_at(n) && n < OPS_MOST; n++) {
-        names[n] = benchfamily_at(n)->name;
+    static const char *const gpu[] = { "gemm", "prefill" };  /* what only a GPU's table has */
+    size_t families = 0;
+    while (benchfamily_at(families))
+        families++;
+    for (; n < families + sizeof gpu / sizeof gpu[0] && n < OPS_MOST; n++) {
+        names[n] = n < families ? benchfamily_at(n)->name : gpu[n - families];
         if (strcmp(names[n], op) == 0)
             return true;
         snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", n ? ", " : "", names[n]);

@@ -48,6 +48,12 @@ static bool against_read(const json_t *row)
     return !json_is_null(json_object_get(row, "of_f16"));
 }
 
+/* Bound by arithmetic: there are operations to count, no share of the memory's speed. */
+static bool by_arithmetic(const json_t *row)
+{
+    return json_object_get(row, "tflop_per_s") != NULL;
+}
+
 static json_t *bar(const json_t *row)
 {
     char label[80], note[160], f16[40] = "";
@@ -58,7 +64,10 @@ static json_t *bar(const json_t *row)
     snprintf(label, sizeof label, "%s%s%s%s%s", view_text(row, "format", ""), against_read(row) && input ? " x " : "",
              against_read(row) && input ? input : "", *shape ? " " : "", shape);
     snprintf(note, sizeof note, "%.3g GB/s%s, %s", view_number(row, "gb_per_s", 0), f16, view_text(row, "isa", ""));
-    return json_pack("{s:s, s:f, s:s, s:s}", "label", label, "value", 100 * share, "note", note, "role", "outcome");
+    if (by_arithmetic(row))
+        snprintf(note, sizeof note, "%.4g ms, %s", 1e-3 * view_number(row, "us", 0), view_text(row, "isa", ""));
+    return json_pack("{s:s, s:f, s:s, s:s}", "label", label, "value", by_arithmetic(row)
+                     ? view_number(row, "tflop_per_s", 0) : 100 * share, "note", note, "role", "outcome");
 }
 
 /* Rows from `first` on that belong together, as many as one figure holds; where the next begin. */
@@ -70,11 +79,17 @@ static size_t figure(json_t *list, const json_t *kernels, size_t first)
     char title[120];
     snprintf(title, sizeof title, "%s, %s: %% of %s", op, place(head),
              against_read(head) ? "the read loop" : "the plain loop");
+    if (by_arithmetic(head))
+        snprintf(title, sizeof title, "%s: TFLOP/s", op);
     size_t i = first;
     for (; row && json_array_size(bars) < BARS_MOST && strcmp(op, view_text(row, "op", "")) == 0 &&
            strcmp(size, view_text(row, "size", "")) == 0;
          row = json_array_get(kernels, ++i))
         json_array_append_new(bars, bar(row));
+    if (by_arithmetic(head)) {
+        add(list, json_pack("{s:s, s:s, s:o, s:s}", "view", "bars", "title", title, "bars", bars, "unit", "TFLOP/s"));
+        return i;
+    }
     add(list, json_pack("{s:s, s:s, s:o, s:s, s:[{s:s, s:f, s:s}]}", "view", "bars", "title", title, "bars", bars,
                         "unit", "%", "marks", "label", "100", "at", 100.0, "role", "limit"));
     return i;

@@ -17,7 +17,8 @@ static void mask(json_t *report)
 {
     static const char *const machine[] = { "cpu", "cores", "caches", NULL };
     static const char *const limit[] = { "gb_per_s", NULL };
-    static const char *const kernel[] = { "bytes", "us", "gb_per_s", "of_stream", "of_read", "of_f16", NULL };
+    static const char *const kernel[] = { "bytes", "us", "gb_per_s", "of_stream", "of_read", "of_f16",
+                                          "tflop_per_s", NULL };
     size_t i;
     json_t *row;
     mask_fields(json_object_get(report, "machine"), machine);
