@@ -185,7 +185,8 @@ static enum kernel_status open_product(struct benchcase *c, struct benchmemory *
     rows = rows > PRODUCT_ROWS ? rows : PRODUCT_ROWS;
     enum kernel_status status = matrix_seeded(&c->product.matrix, c->format, rows, COLS, SEED, 0.02, NULL);
     if (status == KERNEL_OK)
-        status = operand_prepare(&c->product.operand, c->kernel->activation, m->x, 1, COLS, NULL);
+        status = operand_prepare(&c->product.operand, c->kernel->activation, c->kernel->layout, m->x, 1, COLS,
+                                 NULL);
     c->product.y = malloc(rows * sizeof *c->product.y);
     if (status == KERNEL_OK && !c->product.y)
         status = KERNEL_NO_MEMORY;
@@ -379,9 +380,8 @@ void benchcase_close(struct benchcase *c)
 
 const char *benchcase_input(const struct benchcase *c)
 {
-    static const char *const names[] = { [ACTIVATION_FP32] = "fp32", [ACTIVATION_INT8] = "int8" };
     if (c->family->group == GROUP_PRODUCT)
-        return names[c->kernel->activation];
+        return activation_name(c->kernel->activation);
     if (c->family->group == GROUP_ATTENTION || c->family->group == GROUP_FORWARD)
         return "fp32";
     return c->kernel->op == KERNEL_DECODE || c->kernel->op == KERNEL_DEQUANTIZE ? NULL : "fp32";

@@ -27,14 +27,16 @@ static float fp16_value(uint16_t code)
     return value;
 }
 
-/* All 256 values of an 8-bit format. */
-static void decode_all(const struct format *format, float values[256])
+/* BF16 is the upper half of an FP32. */
+static float bf16_value(uint16_t code)
 {
-    for (uint32_t code = 0; code < 256; code++)
-        values[code] = format_decode(format, code);
+    uint32_t bits = (uint32_t)code << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
 }
 
-/* ---- FP32 activations ------------------------------------------------------------------------------ */
+/* ---- FP32 operands: activations in FP32, or rounded to BF16 or INT8 before ------------------------- */
 
 void gemv_fp32__scalar(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last)
 {
@@ -45,7 +47,7 @@ void gemv_fp32__scalar(const struct matrix *w, const struct operand *x, float *y
             double sum = 0;
             for (size_t i = 0; i < w->cols; i++)
                 sum += (double)weights[i] * (double)token[i];
-            y[b * w->rows + row] = (float)sum;
+            y[b * w->rows + row] = (float)sum * x->scale[b];
         }
     }
 }
@@ -59,25 +61,70 @@ void gemv_fp16__scalar(const struct matrix *w, const struct operand *x, float *y
             double sum = 0;
             for (size_t i = 0; i < w->cols; i++)
                 sum += (double)fp16_value(weights[i]) * (double)token[i];
-            y[b * w->rows + row] = (float)sum;
+            y[b * w->rows + row] = (float)sum * x->scale[b];
+        }
+    }
+}
+
+void gemv_bf16__scalar(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last)
+{
+    for (size_t row = first; row < last; row++) {
+        const uint16_t *weights = (const uint16_t *)(const void *)(w->codes + row * w->stride);
+        for (size_t b = 0; b < x->batch; b++) {
+            const float *token = x->x + b * x->padded;
+            double sum = 0;
+            for (size_t i = 0; i < w->cols; i++)
+                sum += (double)bf16_value(weights[i]) * (double)token[i];
+            y[b * w->rows + row] = (float)sum * x->scale[b];
+        }
+    }
+}
+
+/* Rows of 8-bit codes, each with a scale: the code's value from a table of 256. */
+static void gemv_bytes(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last)
+{
+    float values[256];
+    for (uint32_t code = 0; code < 256; code++)
+        values[code] = format_decode(w->format, code);
+    for (size_t row = first; row < last; row++) {
+        const uint8_t *weights = w->codes + row * w->stride;
+        for (size_t b = 0; b < x->batch; b++) {
+            const float *token = x->x + b * x->padded;
+            double sum = 0;
+            for (size_t i = 0; i < w->cols; i++)
+                sum += (double)values[weights[i]] * (double)token[i];
+            y[b * w->rows + row] = (float)sum * w->row_scale[row] * x->scale[b];
         }
     }
 }
 
 void gemv_e4m3__scalar(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last)
 {
-    float values[256];
-    decode_all(w->format, values);
+    gemv_bytes(w, x, y, first, last);
+}
+
+void gemv_int8_values__scalar(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last)
+{
+    gemv_bytes(w, x, y, first, last);
+}
+
+void gemv_int4_values__scalar(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last)
+{
+    const size_t half = MATRIX_GROUP / 2;
     for (size_t row = first; row < last; row++) {
-        const uint8_t *weights = w->codes + row * w->stride;
+        const uint16_t *scales = w->group_scale + row * w->groups;
         for (size_t b = 0; b < x->batch; b++) {
-            const float *token = x->x + b * x->padded;
             double sum = 0;
-            for (size_t i = 0; i < w->padded; i++) {    /* byte i holds this value of its 32, see matrix.h */
-                size_t col = (i & ~(size_t)31) + (i % 32) / 2 + (i & 1) * 16;
-                sum += (double)values[weights[i]] * (double)token[col];
+            for (size_t g = 0; g < w->groups; g++) {
+                const uint8_t *weights = w->codes + row * w->stride + g * half;
+                const float *token = x->x + b * x->padded + g * MATRIX_GROUP;
+                double dot = 0;
+                for (size_t i = 0; i < half; i++)
+                    dot += (double)((weights[i] & 15) - 8) * (double)token[i] +
+                           (double)((weights[i] >> 4) - 8) * (double)token[half + i];
+                sum += dot * (double)fp16_value(scales[g]);
             }
-            y[b * w->rows + row] = (float)sum * w->row_scale[row];
+            y[b * w->rows + row] = (float)sum * x->scale[b];
         }
     }
 }
@@ -99,7 +146,7 @@ void gemv_int8__scalar(const struct matrix *w, const struct operand *x, float *y
     }
 }
 
-/* sum over a group of (code + 8) * x; the caller takes off 8 * sum x. */
+/* sum over a group of (code + 8) * x; the correction takes off 8 * sum x. */
 static int32_t int4_group(const uint8_t *weights, const int8_t *token)
 {
     const int half = MATRIX_GROUP / 2;
@@ -116,10 +163,10 @@ void gemv_int4__scalar(const struct matrix *w, const struct operand *x, float *y
         const uint16_t *scales = w->group_scale + row * w->groups;
         for (size_t b = 0; b < x->batch; b++) {
             const int8_t *token = x->codes + b * x->padded;
-            const int32_t *sums = x->group_sum + b * x->groups;
+            const int32_t *correction = x->correction + b * x->groups;
             double sum = 0;
             for (size_t g = 0; g < w->groups; g++) {
-                int32_t dot = int4_group(weights + g * MATRIX_GROUP / 2, token + g * MATRIX_GROUP) - 8 * sums[g];
+                int32_t dot = int4_group(weights + g * MATRIX_GROUP / 2, token + g * MATRIX_GROUP) + correction[g];
                 sum += (double)dot * (double)fp16_value(scales[g]);
             }
             y[b * w->rows + row] = (float)sum * x->scale[b];
@@ -137,7 +184,7 @@ void gemv_fp32_naive(const struct matrix *w, const struct operand *x, float *y, 
             float sum = 0;
             for (size_t i = 0; i < w->cols; i++)
                 sum += weights[i] * x->x[b * x->padded + i];
-            y[b * w->rows + row] = sum;
+            y[b * w->rows + row] = sum * x->scale[b];
         }
     }
 }
@@ -158,7 +205,7 @@ void gemv_int4_naive(const struct matrix *w, const struct operand *x, float *y, 
                 float scale = fp16_value(w->group_scale[row * w->groups + group]);
                 sum += (float)code * scale * x->x[b * x->padded + i];
             }
-            y[b * w->rows + row] = sum;
+            y[b * w->rows + row] = sum * x->scale[b];
         }
     }
 }

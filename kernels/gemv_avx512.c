@@ -11,7 +11,7 @@
 /* Which instructions decode 64 weights, from index i of a row (a multiple of 64) into four registers of 16. */
 typedef void decode64_fn(const uint8_t *row, size_t i, __m512 w[4]);
 
-/* ---- FP32 activations: decoding -------------------------------------------------------------------- */
+/* ---- FP32 operands: decoding -------------------------------------------------------------------- */
 
 static ALWAYS_INLINE void decode64_fp32(const uint8_t *row, size_t i, __m512 w[4])
 {
@@ -25,26 +25,35 @@ static ALWAYS_INLINE void decode64_fp16(const uint8_t *row, size_t i, __m512 w[4
         w[j] = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(row + 2 * (i + 16 * j))));
 }
 
-/* S EEEE MMM in the upper byte of each 16 bits to the FP16 pattern S 0EEEE MMM0000000: shift right by one with the
- * sign, so that the mantissa meets FP16's, and clear bit 14, where the sign was copied, and what the lower byte
- * left. FP16's bias is 15 and E4M3's 7, so the value is too small by 2^8, subnormals included; E4M3_FACTOR
- * makes up for it once a row. */
-static ALWAYS_INLINE __m512i half_bits(__m512i upper)
+static ALWAYS_INLINE void decode64_bf16(const uint8_t *row, size_t i, __m512 w[4])
 {
-    return _mm512_and_si512(_mm512_srai_epi16(upper, 1), _mm512_set1_epi16((short)0xbf80));
+    UNROLL_16 for (size_t j = 0; j < 4; j++) {
+        __m256i codes = _mm256_loadu_si256((const __m256i *)(const void *)(row + 2 * (i + 16 * j)));
+        w[j] = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(codes), 16));
+    }
 }
 
+static ALWAYS_INLINE void decode64_int8(const uint8_t *row, size_t i, __m512 w[4])
+{
+    UNROLL_16 for (size_t j = 0; j < 4; j++) {
+        __m128i codes = _mm_loadu_si128((const __m128i *)(const void *)(row + i + 16 * j));
+        w[j] = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(codes));
+    }
+}
+
+/* E4M3 by shifts, as gemv_avx2.c explains: bytes 3, 1, 2 and 0 of each 32-bit lane. */
 static ALWAYS_INLINE void decode64_e4m3(const uint8_t *row, size_t i, __m512 w[4])
 {
-    __m512i bytes = _mm512_loadu_si512(row + i);
-    __m512i even = half_bits(_mm512_slli_epi16(bytes, 8)), odd = half_bits(bytes);
-    w[0] = _mm512_cvtph_ps(_mm512_castsi512_si256(even));       /* values 0 to 15, see matrix.h */
-    w[1] = _mm512_cvtph_ps(_mm512_castsi512_si256(odd));
-    w[2] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(even, 1));
-    w[3] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(odd, 1));
+    const __m512i mask = _mm512_set1_epi32((int)E4M3_MASK);
+    __m512i codes = _mm512_loadu_si512(row + i);
+    __m512i odd = _mm512_srai_epi16(codes, 4), even = _mm512_srai_epi16(_mm512_slli_epi16(codes, 8), 4);
+    w[0] = _mm512_castsi512_ps(_mm512_and_si512(_mm512_slli_epi32(even, 16), mask));
+    w[1] = _mm512_castsi512_ps(_mm512_and_si512(_mm512_slli_epi32(odd, 16), mask));
+    w[2] = _mm512_castsi512_ps(_mm512_and_si512(even, mask));
+    w[3] = _mm512_castsi512_ps(_mm512_and_si512(odd, mask));
 }
 
-/* ---- FP32 activations: sums ------------------------------------------------------------------------ */
+/* ---- FP32 operands: sums ------------------------------------------------------------------------ */
 
 /* How a format is best streamed from memory: found by trying on a Zen 5, with one and four rows at a time, prefetch
  * into the first and the second cache, and distances from 512 bytes to 16 rows. A constant, so it costs nothing. */
@@ -124,13 +133,14 @@ static ALWAYS_INLINE void dot_tile(decode64_fn *decode, const uint8_t *row, size
     }
 }
 
-static inline float row_factor(const struct matrix *w, size_t row, const struct plan plan)
+/* A sum of stored values to a result. */
+static ALWAYS_INLINE float result(float sum, const struct matrix *w, size_t row, float scale, const struct plan plan)
 {
-    return w->row_scale ? plan.factor * w->row_scale[row] : plan.factor;
+    return w->row_scale ? sum * plan.factor * w->row_scale[row] * scale : sum * plan.factor * scale;
 }
 
 /* Rows first..last for one token. */
-static ALWAYS_INLINE void product_one(decode64_fn *decode, const struct matrix *w, const float *x, float *y,
+static ALWAYS_INLINE void product_one(decode64_fn *decode, const struct matrix *w, const struct operand *x, float *y,
                                       size_t first, size_t last, const struct plan plan)
 {
     for (size_t r = first, step; r < last; r += step) {
@@ -138,11 +148,11 @@ static ALWAYS_INLINE void product_one(decode64_fn *decode, const struct matrix *
         const uint8_t *row = w->codes + r * w->stride;
         step = plan.rows == 4 && last - r >= 4 ? 4 : 1;
         if (step == 4)
-            dot_rows(decode, row, w->stride, x, w->padded, 4, plan, sums);
+            dot_rows(decode, row, w->stride, x->x, w->padded, 4, plan, sums);
         else
-            dot_rows(decode, row, w->stride, x, w->padded, 1, plan, sums);
+            dot_rows(decode, row, w->stride, x->x, w->padded, 1, plan, sums);
         for (size_t i = 0; i < step; i++)
-            y[r + i] = sums[i] * row_factor(w, r + i, plan);
+            y[r + i] = result(sums[i], w, r + i, x->scale[0], plan);
     }
 }
 
@@ -168,7 +178,7 @@ static ALWAYS_INLINE void product_rows(decode64_fn *decode, const struct matrix 
         }
         for (size_t i = 0; i < (size_t)rows; i++)
             for (size_t t = 0; t < step; t++)
-                y[(b + t) * w->rows + r + i] = sums[i][t] * row_factor(w, r + i, plan);
+                y[(b + t) * w->rows + r + i] = result(sums[i][t], w, r + i, x->scale[b + t], plan);
     }
 }
 
@@ -178,7 +188,7 @@ static ALWAYS_INLINE void product(decode64_fn *decode, const struct matrix *w, c
 {
     size_t r = first;
     if (x->batch == 1) {
-        product_one(decode, w, x->x, y, first, last, plan);
+        product_one(decode, w, x, y, first, last, plan);
         return;
     }
     for (; r + 2 <= last; r += 2)
@@ -197,6 +207,18 @@ void gemv_fp16__avx512(const struct matrix *w, const struct operand *x, float *y
 {
     const struct plan plan = {.rows = 1, .lines = 2, .bytes = 4096, .factor = 1};
     product(decode64_fp16, w, x, y, first, last, plan);
+}
+
+void gemv_bf16__avx512(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last)
+{
+    const struct plan plan = {.rows = 1, .lines = 2, .bytes = 4096, .factor = 1};
+    product(decode64_bf16, w, x, y, first, last, plan);
+}
+
+void gemv_int8_values__avx512(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last)
+{
+    const struct plan plan = {.rows = 4, .lines = 1, .row_count = 8, .factor = 1};
+    product(decode64_int8, w, x, y, first, last, plan);
 }
 
 void gemv_e4m3__avx512(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last)
@@ -284,9 +306,9 @@ void gemv_int8__avx512(const struct matrix *w, const struct operand *x, float *y
 }
 
 /* One group: 64 bytes are 128 weights plus 8, low halves first. The INT32 lanes start at what takes the 8s off. */
-static ALWAYS_INLINE __m512 int4_group(__m512i low, __m512i high, const int8_t *x, int32_t sum)
+static ALWAYS_INLINE __m512 int4_group(__m512i low, __m512i high, const int8_t *x, int32_t correction)
 {
-    __m512i acc = _mm512_zextsi128_si512(_mm_cvtsi32_si128(-8 * sum));
+    __m512i acc = _mm512_zextsi128_si512(_mm_cvtsi32_si128(correction));
     acc = _mm512_dpbusd_epi32(acc, low, load64(x));
     acc = _mm512_dpbusd_epi32(acc, high, load64(x + 64));
     return _mm512_cvtepi32_ps(acc);
@@ -297,7 +319,7 @@ static ALWAYS_INLINE void int4_tokens(const uint8_t *row, const uint16_t *scales
 {
     const __m512i low_half = _mm512_set1_epi8(15);
     const int8_t *codes = x->codes + b * x->padded;
-    const int32_t *group_sum = x->group_sum + b * x->groups;
+    const int32_t *correction = x->correction + b * x->groups;
     __m512 acc[4];
     UNROLL_16 for (int t = 0; t < tokens; t++)
         acc[t] = _mm512_setzero_ps();
@@ -309,7 +331,7 @@ static ALWAYS_INLINE void int4_tokens(const uint8_t *row, const uint16_t *scales
         __m512 scale = _mm512_set1_ps(_cvtsh_ss(scales[g]));
         UNROLL_16 for (int t = 0; t < tokens; t++)
             acc[t] = _mm512_fmadd_ps(int4_group(low, high, codes + (size_t)t * x->padded + g * 128,
-                                                group_sum[(size_t)t * x->groups + g]), scale, acc[t]);
+                                                correction[(size_t)t * x->groups + g]), scale, acc[t]);
     }
     UNROLL_16 for (int t = 0; t < tokens; t++)
         sums[t] = _mm512_reduce_add_ps(acc[t]);
@@ -327,6 +349,62 @@ void gemv_int4__avx512(const struct matrix *w, const struct operand *x, float *y
                 int4_tokens(row, scales, x, b, 4, sums);
             else
                 int4_tokens(row, scales, x, b, 1, sums);
+            for (size_t i = 0; i < step; i++)
+                y[(b + i) * w->rows + r] = sums[i] * x->scale[b + i];
+        }
+    }
+}
+
+/* ---- INT4 with FP32 operands ----------------------------------------------------------------------- */
+
+/* 16 codes in the low halves of 32-bit lanes to their values, from a table: vpermps looks at four bits of a lane. */
+static ALWAYS_INLINE __m512 int4_values(__m512i lanes)
+{
+    const __m512 table = _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm512_permutexvar_ps(lanes, table);
+}
+
+/* Sums of one row times 1 or 4 tokens (a constant). */
+static ALWAYS_INLINE void int4_values_tokens(const uint8_t *row, const uint16_t *scales, const struct operand *x,
+                                             size_t b, const int tokens, float *sums)
+{
+    const float *token = x->x + b * x->padded;
+    __m512 acc[4];
+    UNROLL_16 for (int t = 0; t < tokens; t++)
+        acc[t] = _mm512_setzero_ps();
+    for (size_t g = 0; g < x->groups; g++, row += 64, token += 128) {
+        __m512 low[4], high[4], scale = _mm512_set1_ps(_cvtsh_ss(scales[g]));
+        _mm_prefetch((const char *)row + INT4_AHEAD, _MM_HINT_T1);
+        UNROLL_16 for (int t = 0; t < tokens; t++)
+            low[t] = high[t] = _mm512_setzero_ps();
+        UNROLL_16 for (size_t j = 0; j < 4; j++) {
+            __m512i codes = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(row + 16 * j)));
+            __m512 w_low = int4_values(codes), w_high = int4_values(_mm512_srli_epi32(codes, 4));
+            UNROLL_16 for (int t = 0; t < tokens; t++) {
+                const float *at = token + (size_t)t * x->padded + 16 * j;
+                low[t] = _mm512_fmadd_ps(w_low, _mm512_loadu_ps(at), low[t]);
+                high[t] = _mm512_fmadd_ps(w_high, _mm512_loadu_ps(at + 64), high[t]);
+            }
+        }
+        UNROLL_16 for (int t = 0; t < tokens; t++)
+            acc[t] = _mm512_fmadd_ps(_mm512_add_ps(low[t], high[t]), scale, acc[t]);
+    }
+    UNROLL_16 for (int t = 0; t < tokens; t++)
+        sums[t] = _mm512_reduce_add_ps(acc[t]);
+}
+
+void gemv_int4_values__avx512(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last)
+{
+    for (size_t r = first; r < last; r++) {
+        const uint8_t *row = w->codes + r * w->stride;
+        const uint16_t *scales = w->group_scale + r * w->groups;
+        for (size_t b = 0, step; b < x->batch; b += step) {
+            float sums[4];
+            step = x->batch - b >= 4 ? 4 : 1;
+            if (step == 4)
+                int4_values_tokens(row, scales, x, b, 4, sums);
+            else
+                int4_values_tokens(row, scales, x, b, 1, sums);
             for (size_t i = 0; i < step; i++)
                 y[(b + i) * w->rows + r] = sums[i] * x->scale[b + i];
         }

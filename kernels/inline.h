@@ -13,7 +13,8 @@
 #define UNROLL_16 _Pragma("GCC unroll 16")
 #endif
 
-/* E4M3 read as FP16 bits is too small by 2^(15 - 7), the difference of the biases. */
-#define E4M3_FACTOR 256.0f
+/* E4M3 codes as FP32 bits are too small by 2^(127 - 7), operands in LAYOUT_FOURS too large by 2^100. */
+#define E4M3_MASK 0x87f00000u       /* sign, four bits of exponent, three of mantissa */
+#define E4M3_FACTOR 0x1p20f
 
 #endif

@@ -16,10 +16,10 @@
 #define MOVE(isa_, suffix) \
     {.op = KERNEL_MOVE, .isa = isa_, .device = "cpu", .move = move__##suffix, \
      .function = "move__" #suffix, .file = "kernels/move_" #suffix ".c"}
-#define GEMV(format_, activation_, tolerance_, isa_, suffix, file_) \
-    {.op = KERNEL_GEMV, .format = #format_, .activation = activation_, .isa = isa_, .device = "cpu", \
-     .tolerance = tolerance_, .gemv = gemv_##format_##__##suffix, \
-     .function = "gemv_" #format_ "__" #suffix, .file = "kernels/" file_}
+#define GEMV(name, format_, activation_, layout_, tolerance_, isa_, suffix, file_) \
+    {.op = KERNEL_GEMV, .format = format_, .activation = ACTIVATION_##activation_, .layout = LAYOUT_##layout_, \
+     .isa = isa_, .device = "cpu", .tolerance = tolerance_, .gemv = gemv_##name##__##suffix, \
+     .function = "gemv_" #name "__" #suffix, .file = "kernels/" file_}
 #define NAIVE(format_) \
     {.op = KERNEL_GEMV_NAIVE, .format = #format_, .activation = ACTIVATION_FP32, .isa = ISA_SCALAR, .device = "cpu", \
      .tolerance = 1e-4f, .gemv = gemv_##format_##_naive, \
@@ -75,17 +75,29 @@
     ROUND("mxfp6-e3m2", isa_, suffix, file_), ROUND("mxfp4", isa_, suffix, file_), \
     ROUND("nvfp4", isa_, suffix, file_), ROUND("q8_0", isa_, suffix, file_)
 
-/* The products of one instruction set. INT8 is exact; INT4 is exact within a group. */
-#define PRODUCTS(tolerance, isa_, suffix, file_) \
-    GEMV(fp32, ACTIVATION_FP32, tolerance, isa_, suffix, file_), \
-    GEMV(fp16, ACTIVATION_FP32, tolerance, isa_, suffix, file_), \
-    GEMV(e4m3, ACTIVATION_FP32, tolerance, isa_, suffix, file_), \
-    GEMV(int8, ACTIVATION_INT8, 0, isa_, suffix, file_), \
-    GEMV(int4, ACTIVATION_INT8, tolerance, isa_, suffix, file_)
+/* The products of one instruction set; the first row of a format names its usual activation. INT8 x INT8 is exact,
+ * 4-bit formats with INT8 are exact within a group or block. Activations that a function takes as FP32 numbers, rounded
+ * before, share it. */
+#define PRODUCTS(tolerance, e4m3_layout, isa_, suffix, end) \
+    GEMV(fp32, "fp32", FP32, VALUES, tolerance, isa_, suffix, "gemv" end), \
+    GEMV(fp16, "fp16", FP32, VALUES, tolerance, isa_, suffix, "gemv" end), \
+    GEMV(bf16, "bf16", FP32, VALUES, tolerance, isa_, suffix, "gemv" end), \
+    GEMV(e4m3, "e4m3", FP32, e4m3_layout, tolerance, isa_, suffix, "gemv" end), \
+    GEMV(e4m3, "e4m3", BF16, e4m3_layout, tolerance, isa_, suffix, "gemv" end), \
+    GEMV(e4m3, "e4m3", INT8, e4m3_layout, tolerance, isa_, suffix, "gemv" end), \
+    GEMV(int8, "int8", INT8, CODES, 0, isa_, suffix, "gemv" end), \
+    GEMV(int8_values, "int8", FP32, VALUES, tolerance, isa_, suffix, "gemv" end), \
+    GEMV(int8_values, "int8", BF16, VALUES, tolerance, isa_, suffix, "gemv" end), \
+    GEMV(int4, "int4", INT8, CODES, tolerance, isa_, suffix, "gemv" end), \
+    GEMV(int4_values, "int4", BF16, VALUES, tolerance, isa_, suffix, "gemv" end), \
+    GEMV(mxfp4, "mxfp4", INT8, CODES_32, tolerance, isa_, suffix, "gemv_fp4" end), \
+    GEMV(mxfp4_values, "mxfp4", BF16, VALUES_32, tolerance, isa_, suffix, "gemv_fp4" end), \
+    GEMV(nvfp4, "nvfp4", INT8, CODES_16, tolerance, isa_, suffix, "gemv_fp4" end), \
+    GEMV(nvfp4_values, "nvfp4", BF16, VALUES_16, tolerance, isa_, suffix, "gemv_fp4" end)
 
 static const struct kernel kernels[] = {
     READ(ISA_SCALAR, scalar, "stream.c"),
-    PRODUCTS(2e-7f, ISA_SCALAR, scalar, "gemv.c"),
+    PRODUCTS(2e-7f, VALUES, ISA_SCALAR, scalar, ".c"),
     NAIVE(fp32),
     NAIVE(int4),
     ATTENTION(NULL, 2e-6f, ISA_SCALAR, attention__scalar, "attention.c"),
@@ -98,13 +110,13 @@ static const struct kernel kernels[] = {
     FORWARD(ISA_SCALAR, scalar, ""),
 #if defined(__x86_64__)
     READ(ISA_AVX2, avx2, "stream_avx2.c"),
-    PRODUCTS(2e-6f, ISA_AVX2, avx2, "gemv_avx2.c"),
+    PRODUCTS(2e-6f, FOURS, ISA_AVX2, avx2, "_avx2.c"),
     ROUNDERS(ISA_AVX2, avx2, "round_avx2.c"),
     JOBS(ISA_AVX2, avx2),
     MOVE(ISA_AVX2, avx2),
     FORWARD(ISA_AVX2, avx2, "_avx2"),
     READ(ISA_AVX512, avx512, "stream_avx512.c"),
-    PRODUCTS(2e-6f, ISA_AVX512, avx512, "gemv_avx512.c"),
+    PRODUCTS(2e-6f, FOURS, ISA_AVX512, avx512, "_avx512.c"),
     ROUNDERS(ISA_AVX512, avx512, "round_avx512.c"),
     JOBS(ISA_AVX512, avx512),
     MOVE(ISA_AVX512, avx512),
@@ -130,16 +142,28 @@ static bool takes(const struct kernel *k, const char *format)
     return !k->format || (format && strcmp(k->format, format) == 0);
 }
 
-const struct kernel *kernel_find(enum kernel_op op, const char *format, enum isa allowed)
+/* The best row that takes these, whatever its activation if that is ACTIVATIONS. */
+static const struct kernel *find(enum kernel_op op, const char *format, enum activation activation, enum isa allowed)
 {
     const struct kernel *best = NULL;
     for (size_t i = 0; i < KERNELS; i++) {
         const struct kernel *k = &kernels[i];
         bool may = isa_allows(allowed, k->isa) && cpu_info()->has[k->isa];
-        if (k->op == op && takes(k, format) && may && (!best || k->isa > best->isa))
+        bool meets = activation == ACTIVATIONS || k->activation == activation;
+        if (k->op == op && takes(k, format) && meets && may && (!best || k->isa > best->isa))
             best = k;
     }
     return best;
+}
+
+const struct kernel *kernel_find(enum kernel_op op, const char *format, enum isa allowed)
+{
+    return find(op, format, ACTIVATIONS, allowed);      /* of one instruction set's rows, the first */
+}
+
+const struct kernel *kernel_find_product(const char *format, enum activation activation, enum isa allowed)
+{
+    return find(KERNEL_GEMV, format, activation, allowed);
 }
 
 /* ---- The front door -------------------------------------------------------------------------------- */
@@ -179,7 +203,7 @@ enum kernel_status gemv_prepared(const struct kernel *k, const struct matrix *w,
 {
     if (!k || !k->gemv || !takes(k, w->format->name))
         return KERNEL_NO_KERNEL;
-    if (x->cols != w->cols || x->activation != k->activation)
+    if (x->cols != w->cols || x->activation != k->activation || x->layout != k->layout)
         return KERNEL_BAD_SHAPE;
     struct cut cut = cut_product(k, w, x, y);
     return pool_run(progress, cut.tiles * ((x->batch + BATCH_TILE - 1) / BATCH_TILE), gemv_task, &cut);
@@ -191,7 +215,7 @@ enum kernel_status gemv(const struct kernel *k, const struct matrix *w, const fl
     struct operand operand;
     if (!k)
         return KERNEL_NO_KERNEL;
-    enum kernel_status status = operand_prepare(&operand, k->activation, x, batch, w->cols, NULL);
+    enum kernel_status status = operand_prepare(&operand, k->activation, k->layout, x, batch, w->cols, NULL);
     if (status == KERNEL_OK)
         status = gemv_prepared(k, w, &operand, y, progress);
     operand_free(&operand);

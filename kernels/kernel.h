@@ -76,7 +76,8 @@ typedef void attention_fn(const struct attention_piece *piece);
 struct kernel {
     enum kernel_op  op;
     const char     *format;         /* a name in the format table; NULL where it works for every format */
-    enum activation activation;
+    enum activation activation;     /* products: how x is rounded, and how the function wants it laid out */
+    enum layout     layout;
     enum isa        isa;            /* what it needs */
     const char     *device;         /* "cpu" */
     float           tolerance;      /* 0: the same bits as the scalar row. Else |y - exact| <= tolerance * sum |w x| */
@@ -99,6 +100,9 @@ const struct kernel *kernel_at(size_t i);
 /* The best row for this operation and format (or for any format) that `allowed` permits and this processor can
  * run; NULL if there is none. */
 const struct kernel *kernel_find(enum kernel_op op, const char *format, enum isa allowed);
+
+/* The best product of this format with these activations; kernel_find gives the format's usual ones. */
+const struct kernel *kernel_find_product(const char *format, enum activation activation, enum isa allowed);
 
 /* Y = X W^T with row k: x [batch, cols], y [batch, rows]. Preparing x (rounding it, where the kernel wants
  * INT8) is part of the call. Batches are taken 16 tokens at a time; W is streamed once for each 16. */

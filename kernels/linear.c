@@ -149,7 +149,8 @@ static enum kernel_status run_int8(const struct linear *layer, const struct line
 {
     enum kernel_status status = matrix_from_quant(&work->matrix, &work->qw);
     if (status == KERNEL_OK)
-        status = operand_prepare(&work->operand, ACTIVATION_INT8, layer->x, layer->tokens, layer->in, work->scales);
+        status = operand_prepare(&work->operand, ACTIVATION_INT8, LAYOUT_CODES, layer->x, layer->tokens, layer->in,
+                                 work->scales);
     return status == KERNEL_OK ? multiply(work, recipe->isa, y, progress) : status;
 }
 
@@ -182,7 +183,8 @@ static enum kernel_status run_fp32(const struct linear *layer, enum isa isa, con
 {
     enum kernel_status status = matrix_pack(&work->matrix, format_find("fp32"), w, layer->out, layer->in, NULL);
     if (status == KERNEL_OK)
-        status = operand_prepare(&work->operand, ACTIVATION_FP32, layer->x, layer->tokens, layer->in, NULL);
+        status = operand_prepare(&work->operand, ACTIVATION_FP32, LAYOUT_VALUES, layer->x, layer->tokens, layer->in,
+                                 NULL);
     return status == KERNEL_OK ? multiply(work, isa, y, progress) : status;
 }
 

@@ -1,4 +1,4 @@
-/* matrix.c: packing weights and preparing activations for the products of gemv*.c.
+/* matrix.c: packing weights for the products of gemv*.c, and looking them up again.
  * One allocation per matrix and per operand, asked for in huge pages: a stream of 4 KiB pages loses 10 to 25 %.
  * How a format is packed follows from its width and kind, never from its name. */
 #include "kernels/matrix.h"
@@ -37,15 +37,22 @@ void *matrix_memory(size_t bytes)
 
 /* ---- Weights: layout ------------------------------------------------------------------------------- */
 
-static bool matrix_layout(struct matrix *m, const struct format *format, size_t rows, size_t cols)
+/* A block format that packs: four bits, one E8M0 or E4M3 scale for each 32 or 16 values. */
+static bool in_blocks(const struct format *f)
 {
-    *m = (struct matrix){.format = format, .rows = rows, .cols = cols};
-    bool whole = format->bits == 4 || format->bits == 8 || format->bits == 16 || format->bits == 32;
-    if (cols > MATRIX_COLS_MAX || !whole || format->block)
+    return f->bits == 4 && f->kind == FORMAT_FLOAT && (f->block == 16 || f->block == 32);
+}
+
+static bool matrix_layout(struct matrix *m, const struct format *f, size_t rows, size_t cols)
+{
+    *m = (struct matrix){.format = f, .rows = rows, .cols = cols, .tensor_scale = 1};
+    bool whole = f->bits == 4 || f->bits == 8 || f->bits == 16 || f->bits == 32;
+    if (cols > MATRIX_COLS_MAX || !whole || (f->block && !in_blocks(f)))
         return false;
-    m->padded = round_up(cols, MATRIX_PAD);
-    m->stride = m->padded * format->bits / 8;
-    m->groups = format->bits == 4 ? m->padded / MATRIX_GROUP : 0;
+    m->layout = f->block ? f->block == 16 ? LAYOUT_CODES_16 : LAYOUT_CODES_32 : LAYOUT_CODES;
+    m->padded = round_up(cols, layout_run(m->layout));
+    m->stride = m->padded * f->bits / 8;
+    m->groups = f->bits == 4 ? m->padded / layout_group(m->layout) : 0;
     return !m->stride || rows <= SIZE_MAX / 4 / m->stride;
 }
 
@@ -55,15 +62,16 @@ static bool matrix_allocate(struct matrix *m)
     size_t codes = round_up(m->rows * m->stride, LINE);
     size_t row_scale = m->format->bits == 8 ? round_up(m->rows * sizeof(float), LINE) : 0;
     size_t row_sum = m->format->bits == 8 && m->format->kind == FORMAT_INTEGER ? row_scale : 0;
-    size_t group_scale = m->rows * m->groups * sizeof(uint16_t);
-    m->codes = matrix_memory(codes + row_scale + row_sum + group_scale);
+    size_t each = m->format->block ? 1 : sizeof(uint16_t), groups = m->rows * m->groups * each;
+    m->codes = matrix_memory(codes + row_scale + row_sum + groups);
     if (!m->codes)
         return false;
     uint8_t *next = m->codes + codes;
     m->row_scale = row_scale ? (float *)(void *)next : NULL;
     m->row_sum = row_sum ? (int32_t *)(void *)(next + row_scale) : NULL;
-    m->group_scale = m->groups ? (uint16_t *)(void *)(next + row_scale + row_sum) : NULL;
-    m->bytes = m->rows * (m->stride + (row_scale ? 4 : 0) + (row_sum ? 4 : 0) + 2 * m->groups);
+    m->group_scale = m->groups && !m->format->block ? (uint16_t *)(void *)(next + row_scale + row_sum) : NULL;
+    m->block_scale = m->groups && m->format->block ? next + row_scale + row_sum : NULL;
+    m->bytes = m->rows * (m->stride + (row_scale ? 4 : 0) + (row_sum ? 4 : 0) + each * m->groups);
     return true;
 }
 
@@ -81,32 +89,24 @@ static uint8_t nibble(const struct format *format, uint32_t code)
     return (uint8_t)(format->kind == FORMAT_INTEGER ? (code + 8) & 15 : code);
 }
 
+/* Where position p of a 4-bit row lies; see matrix.h. */
+static size_t nibble_byte(size_t p)
+{
+    return p / 128 * 64 + p % 64;
+}
+
+static unsigned nibble_shift(size_t p)
+{
+    return p % 128 < 64 ? 0 : 4;
+}
+
 static void pack_nibbles(const struct matrix *m, const struct quant *q, size_t from, uint8_t *to)
 {
-    const size_t half = MATRIX_GROUP / 2;
     for (size_t col = 0; col < m->padded; col++) {
         uint32_t code = col < m->cols ? quant_code(q, from + col) : 0;
-        size_t in_group = col % MATRIX_GROUP;
-        uint8_t *byte = &to[col / MATRIX_GROUP * half + in_group % half];
-        *byte = (uint8_t)(*byte | nibble(m->format, code) << (in_group < half ? 0 : 4));
+        size_t p = layout_position(m->layout, col);
+        to[nibble_byte(p)] = (uint8_t)(to[nibble_byte(p)] | nibble(m->format, code) << nibble_shift(p));
     }
-}
-
-/* Where value `col` of a row of 8-bit floats lies; see matrix.h. */
-static size_t pair_index(size_t col)
-{
-    return (col & ~(size_t)31) + 2 * (col & 15) + (col >> 4 & 1);
-}
-
-static void pack_pairs(const struct matrix *m, const struct quant *q, size_t from, uint8_t *to)
-{
-    for (size_t col = 0; col < m->cols; col++)
-        to[pair_index(col)] = (uint8_t)quant_code(q, from + col);
-}
-
-static bool in_pairs(const struct format *format)
-{
-    return format->bits == 8 && format->kind == FORMAT_FLOAT;
 }
 
 static bool has_nan(const struct matrix *m, const struct quant *q, size_t from)
@@ -125,11 +125,16 @@ static int32_t code_sum(const struct matrix *m, const uint8_t *codes)
     return sum;
 }
 
-static void pack_group_scales(const struct matrix *m, const struct quant *q, size_t from, uint16_t *to)
+static void pack_group_scales(const struct matrix *m, const struct quant *q, size_t from, size_t to)
 {
     const struct format *fp16 = format_find("fp16");
-    for (size_t g = 0; g < m->groups; g++)
-        to[g] = (uint16_t)format_encode(fp16, quant_scale(q, from + g * MATRIX_GROUP), (struct cast){0});
+    for (size_t g = 0; g < m->groups; g++) {
+        size_t col = g * layout_group(m->layout), i = from + col;
+        if (m->group_scale)
+            m->group_scale[to * m->groups + g] = (uint16_t)format_encode(fp16, quant_scale(q, i), (struct cast){0});
+        else if (col < m->cols)         /* the padding's blocks keep scale code 0: their values are 0 */
+            m->block_scale[to * m->groups + g] = (uint8_t)q->stored[quant_scale_index(q, i)];
+    }
 }
 
 /* Row `from` of q becomes row `to` of m. */
@@ -139,13 +144,11 @@ static void pack_row(struct matrix *m, const struct quant *q, size_t from, size_
     size_t first = from * q->cols;
     if (m->groups) {
         pack_nibbles(m, q, first, codes);
-        pack_group_scales(m, q, first, m->group_scale + to * m->groups);
+        pack_group_scales(m, q, first, to);
         return;
     }
     size_t bytes = q->cols * format_code_bytes(m->format);
-    if (in_pairs(m->format))
-        pack_pairs(m, q, first, codes);
-    else if (bytes)
+    if (bytes)
         memcpy(codes, (const uint8_t *)q->codes + from * bytes, bytes);
     if (m->row_scale)
         m->row_scale[to] = !q->cols || has_nan(m, q, first) ? (q->cols ? NAN : 1) : quant_scale(q, first);
@@ -159,6 +162,8 @@ static bool scales_fit(const struct quant *q)
     unsigned bits = q->recipe.format->bits;
     if (q->recipe.zero != ZERO_NONE)
         return false;
+    if (q->recipe.format->block)
+        return kind == recipe_scale(q->recipe.format).kind;
     if (bits == 4)
         return kind == SCALE_GROUP && q->recipe.scale.size == MATRIX_GROUP;
     return bits == 8 ? kind < SCALE_GROUP : kind == SCALE_NONE;
@@ -174,6 +179,8 @@ enum kernel_status matrix_from_quant(struct matrix *m, const struct quant *q)
         *m = (struct matrix){0};
         return KERNEL_NO_MEMORY;
     }
+    if (m->block_scale)
+        m->tensor_scale = q->tensor_scale;
     for (size_t row = 0; row < m->rows; row++)
         pack_row(m, q, row, row);
     return KERNEL_OK;
@@ -182,6 +189,8 @@ enum kernel_status matrix_from_quant(struct matrix *m, const struct quant *q)
 /* The scale that a format is packed with. */
 static struct scale packed_scale(const struct format *format)
 {
+    if (format->block)
+        return recipe_scale(format);
     if (format->bits == 4)
         return (struct scale){.kind = SCALE_GROUP, .size = MATRIX_GROUP};
     return (struct scale){.kind = format->bits == 8 ? SCALE_CHANNEL : SCALE_NONE};
@@ -214,8 +223,10 @@ static void copy_row(struct matrix *m, const struct matrix *base, size_t row)
         m->row_scale[row] = base->row_scale[from];
     if (m->row_sum)
         m->row_sum[row] = base->row_sum[from];
-    if (m->groups)
+    if (m->group_scale)
         memcpy(m->group_scale + row * m->groups, base->group_scale + from * m->groups, m->groups * sizeof(uint16_t));
+    if (m->block_scale)
+        memcpy(m->block_scale + row * m->groups, base->block_scale + from * m->groups, m->groups);
 }
 
 static enum kernel_status seeded_base(struct matrix *base, const struct format *format, size_t rows, size_t cols,
@@ -240,6 +251,7 @@ enum kernel_status matrix_seeded(struct matrix *m, const struct format *format, 
     }
     size_t distinct = rows < SEEDED_ROWS ? rows : SEEDED_ROWS;
     enum kernel_status status = seeded_base(&base, format, distinct, cols, seed, sigma, progress);
+    m->tensor_scale = base.tensor_scale;
     if (status == KERNEL_OK && !matrix_allocate(m))
         status = KERNEL_NO_MEMORY;
     for (size_t row = 0; status == KERNEL_OK && row < rows; row++) {
@@ -259,108 +271,25 @@ static uint32_t packed_code(const struct matrix *m, size_t row, size_t col)
 {
     const uint8_t *codes = m->codes + row * m->stride;
     if (m->groups) {
-        size_t half = MATRIX_GROUP / 2, in_group = col % MATRIX_GROUP;
-        uint8_t byte = codes[col / MATRIX_GROUP * half + in_group % half];
-        uint32_t code = in_group < half ? byte & 15u : byte >> 4;
+        size_t p = layout_position(m->layout, col);
+        uint32_t code = (uint32_t)codes[nibble_byte(p)] >> nibble_shift(p) & 15;
         return m->format->kind == FORMAT_INTEGER ? (code - 8) & 15 : code;
     }
-    if (in_pairs(m->format))
-        return codes[pair_index(col)];
     uint32_t code = 0;
     size_t bytes = format_code_bytes(m->format);
     memcpy(&code, codes + col * bytes, bytes);      /* little-endian, as every target here */
     return code;
 }
 
-float matrix_value(const struct matrix *m, size_t row, size_t col)
+double matrix_value(const struct matrix *m, size_t row, size_t col)
 {
-    float value = format_decode(m->format, packed_code(m, row, col));
-    if (m->groups)
-        return value * format_decode(format_find("fp16"), m->group_scale[row * m->groups + col / MATRIX_GROUP]);
-    return m->row_scale ? value * m->row_scale[row] : value;
-}
-
-/* ---- Activations ----------------------------------------------------------------------------------- */
-
-static bool operand_allocate(struct operand *o)
-{
-    if (o->activation == ACTIVATION_FP32) {
-        o->x = matrix_memory(o->batch * o->padded * sizeof *o->x);
-        return o->x;
+    double value = (double)format_decode(m->format, packed_code(m, row, col));
+    size_t group = m->groups ? row * m->groups + col / layout_group(m->layout) : 0;
+    if (m->group_scale)
+        return value * (double)format_decode(format_find("fp16"), m->group_scale[group]);
+    if (m->block_scale) {
+        const struct format *scale = format_find(m->format->block == 16 ? "e4m3" : "e8m0");
+        return value * (double)format_decode(scale, m->block_scale[group]) * (double)m->tensor_scale;
     }
-    o->groups = o->padded / MATRIX_GROUP;
-    size_t codes = round_up(o->batch * o->padded, LINE), scale = round_up(o->batch * sizeof *o->scale, LINE);
-    o->codes = matrix_memory(codes + scale + o->batch * o->groups * sizeof *o->group_sum);
-    if (!o->codes)
-        return false;
-    o->scale = (float *)(void *)((uint8_t *)o->codes + codes);
-    o->group_sum = (int32_t *)(void *)((uint8_t *)o->codes + codes + scale);
-    return true;
-}
-
-/* One value to INT8, equal to the reference encoder: NaN to 0, clamp, then nearest even. Adding 1.5 * 2^23
- * leaves no bits for a fraction, so the sum rounds to an integer; fine here since no sign of zero is kept. */
-static int8_t to_int8(float y)
-{
-    const float magic = 0x1.8p23f;
-    if (isnan(y))
-        return 0;
-    y = y < -127 ? -127 : y > 127 ? 127 : y;
-    return (int8_t)((y + magic) - magic);
-}
-
-static void operand_round(struct operand *o, const float *x, size_t token)
-{
-    float inverse = 1 / o->scale[token];
-    int8_t *codes = o->codes + token * o->padded;
-    for (size_t i = 0; i < o->cols; i++)
-        codes[i] = to_int8(x[i] * inverse);
-    for (size_t g = 0; g < o->groups; g++) {
-        int32_t sum = 0;
-        for (size_t i = 0; i < MATRIX_GROUP; i++)
-            sum += codes[g * MATRIX_GROUP + i];
-        o->group_sum[token * o->groups + g] = sum;
-    }
-}
-
-enum kernel_status operand_prepare(struct operand *o, enum activation activation, const float *x,
-                                   size_t batch, size_t cols, const float *scales)
-{
-    *o = (struct operand){.activation = activation, .batch = batch, .cols = cols};
-    if (cols > MATRIX_COLS_MAX || (cols && batch > SIZE_MAX / 8 / MATRIX_PAD / cols))
-        return KERNEL_BAD_SHAPE;
-    o->padded = round_up(cols, MATRIX_PAD);
-    if (!operand_allocate(o))
-        return KERNEL_NO_MEMORY;
-    for (size_t token = 0; token < batch && cols; token++) {
-        const float *from = x + token * cols;
-        if (activation == ACTIVATION_FP32) {
-            memcpy(o->x + token * o->padded, from, cols * sizeof *from);
-            continue;
-        }
-        o->scale[token] = scales ? scales[token] : scale_absmax(quant_amax(from, cols), 127);
-        operand_round(o, from, token);
-    }
-    return KERNEL_OK;
-}
-
-void operand_free(struct operand *o)
-{
-    free(o->x);
-    free(o->codes);
-    *o = (struct operand){0};
-}
-
-struct operand operand_slice(const struct operand *o, size_t first, size_t batch)
-{
-    struct operand slice = *o;
-    slice.batch = batch;
-    if (o->x)
-        slice.x = o->x + first * o->padded;
-    if (o->codes) {
-        slice.codes = o->codes + first * o->padded;
-        slice.scale = o->scale + first;
-        slice.group_sum = o->group_sum + first * o->groups;
-    }
-    return slice;
+    return m->row_scale ? value * (double)m->row_scale[row] : value;
 }

@@ -1,7 +1,7 @@
-/* matrix.h: weights packed as a product streams them, and activations prepared for it.
- * Rows are padded with zero codes to MATRIX_PAD values, so that no kernel has a tail to treat; the bytes of
- * the padding are streamed, and counted. Scales: one FP32 a row for 8-bit formats, one FP16 for each 128
- * values for 4-bit ones, none for wider formats. */
+/* matrix.h: weights packed as a product streams them.
+ * Rows are padded with zero codes to whole runs, so that no kernel has a tail to treat; the bytes of the padding are
+ * streamed, and counted. Scales: one FP32 a row for 8-bit formats, one FP16 for each 128 values for plain 4-bit ones,
+ * those of their blocks for MXFP4 and NVFP4, none for wider formats. */
 #ifndef KERNELS_MATRIX_H
 #define KERNELS_MATRIX_H
 
@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "kernels/format.h"
+#include "kernels/operand.h"
 #include "kernels/quantize.h"
 #include "kernels/status.h"
 
@@ -22,21 +23,23 @@ enum {
  * there is none. Free with free. */
 void *matrix_memory(size_t bytes);
 
-/* W [rows, cols], packed. In a 4-bit row each group of 128 is 64 bytes: byte j holds value j in its low half
- * and value 64 + j in its high half. INT4 halves hold code + 8 (1 to 15), others the code itself.
- * In a row of 8-bit floats each run of 32 values is 32 bytes: value j at byte 2 j, value 16 + j at byte 2 j + 1, so
- * that widening even and odd bytes gives the values in order. All other rows are in order. */
+/* W [rows, cols], packed. Rows of 8 bits and more are in order. In a 4-bit row each line of 64 bytes holds 128
+ * positions: position p in the low half of byte p, position 64 + p in its high half. Groups of 128 are in order, and
+ * INT4 halves hold code + 8 (1 to 15); blocks of 16 and 32 lie as LAYOUT_CODES_16 and _32 say, 16 blocks a run. */
 struct matrix {
     const struct format *format;
     size_t    rows, cols;
     size_t    padded;           /* values in a row with padding */
     size_t    stride;           /* bytes from row to row, a multiple of 64 */
-    size_t    groups;           /* FP16 scales in a row; 0 where there are none */
+    size_t    groups;           /* scales in a row that are not the row's own; 0 where there are none */
+    enum layout layout;         /* of 4-bit codes: where they lie */
     uint8_t  *codes;            /* [rows, stride], 64-byte aligned */
     float    *row_scale;        /* [rows] of 8-bit formats, else NULL. NaN where the row has a NaN code:
                                    then the product is NaN, and kernels may decode NaN codes to anything */
     int32_t  *row_sum;          /* [rows] sum of the codes (INT8 only, else NULL) */
-    uint16_t *group_scale;      /* [rows, groups] FP16 bits of 4-bit formats, else NULL */
+    uint16_t *group_scale;      /* [rows, groups] FP16 bits of plain 4-bit formats, else NULL */
+    uint8_t  *block_scale;      /* [rows, groups] E8M0 (blocks of 32) or E4M3 (of 16), in order, else NULL */
+    float     tensor_scale;     /* NVFP4: the scale of the tensor; else 1 */
     size_t    bytes;            /* what one product streams: codes and scales */
 };
 
@@ -45,7 +48,7 @@ enum kernel_status matrix_pack(struct matrix *m, const struct format *format, co
                                size_t rows, size_t cols, const struct progress *progress);
 
 /* Packs codes that are already there; q has a scale for the tensor or for each row, or groups of 128 of a
- * 4-bit format, or none. KERNEL_BAD_SHAPE if the scales are others. */
+ * 4-bit format, or its blocks', or none. KERNEL_BAD_SHAPE if the scales are others. */
 enum kernel_status matrix_from_quant(struct matrix *m, const struct quant *q);
 
 /* A Gaussian W [rows, cols] with standard deviation sigma, made fast: at most 256 rows are drawn from the
@@ -56,31 +59,6 @@ enum kernel_status matrix_seeded(struct matrix *m, const struct format *format, 
 void matrix_free(struct matrix *m);
 
 /* The value of W[row, col] as the product sees it: decoded, times its scale. For tests and references. */
-float matrix_value(const struct matrix *m, size_t row, size_t col);
-
-/* What the product multiplies W with. */
-enum activation {
-    ACTIVATION_FP32,            /* x as it is */
-    ACTIVATION_INT8,            /* x rounded to INT8, one scale a token */
-};
-
-/* X [batch, cols], prepared: padded with zeros, 64-byte aligned. */
-struct operand {
-    enum activation activation;
-    size_t   batch, cols, padded, groups;
-    float   *x;                 /* [batch, padded], FP32 only */
-    int8_t  *codes;             /* [batch, padded], -127 to 127, INT8 only */
-    float   *scale;             /* [batch], INT8 only */
-    int32_t *group_sum;         /* [batch, groups] sums of codes over MATRIX_GROUP values, INT8 only */
-};
-
-/* Prepares x [batch, cols]. For INT8, scales[batch] are used if given (a static scale), else each token's
- * absmax / 127 (dynamic); NaN becomes 0. Free with operand_free. */
-enum kernel_status operand_prepare(struct operand *o, enum activation activation, const float *x,
-                                   size_t batch, size_t cols, const float *scales);
-void operand_free(struct operand *o);
-
-/* Tokens first..first+batch of o, sharing its memory; not to be freed. */
-struct operand operand_slice(const struct operand *o, size_t first, size_t batch);
+double matrix_value(const struct matrix *m, size_t row, size_t col);
 
 #endif

@@ -6,7 +6,12 @@
 #include "kernels/kernel.h"
 
 read_fn read__scalar;
-gemv_fn gemv_fp32__scalar, gemv_fp16__scalar, gemv_e4m3__scalar, gemv_int8__scalar, gemv_int4__scalar;
+/* Products, one instruction set's rows. _values: the function takes x as FP32 numbers. */
+#define PRODUCT_FUNCTIONS(suffix) \
+    gemv_fn gemv_fp32__##suffix, gemv_fp16__##suffix, gemv_bf16__##suffix, gemv_e4m3__##suffix, gemv_int8__##suffix, \
+        gemv_int8_values__##suffix, gemv_int4__##suffix, gemv_int4_values__##suffix, gemv_mxfp4__##suffix, \
+        gemv_mxfp4_values__##suffix, gemv_nvfp4__##suffix, gemv_nvfp4_values__##suffix
+PRODUCT_FUNCTIONS(scalar);
 gemv_fn gemv_fp32_naive, gemv_int4_naive;
 round_fn round__scalar;
 attention_fn attention__scalar;
@@ -48,8 +53,8 @@ read_fn read__avx2, read__avx512;
 CODER_FUNCTIONS(avx2);
 CODER_FUNCTIONS(avx512);
 
-gemv_fn gemv_fp32__avx2, gemv_fp16__avx2, gemv_e4m3__avx2, gemv_int8__avx2, gemv_int4__avx2;
-gemv_fn gemv_fp32__avx512, gemv_fp16__avx512, gemv_e4m3__avx512, gemv_int8__avx512, gemv_int4__avx512;
+PRODUCT_FUNCTIONS(avx2);
+PRODUCT_FUNCTIONS(avx512);
 #endif
 
 #endif
