@@ -53,6 +53,30 @@ static const struct host_doc docs[] = {
       "{ sum: number, exact: number, error: number, relative: number, sums: number[] }",
       "Dot products of rows in an accumulator: fp64, fp32, fp16, bf16, acc14, acc14-promoted, int32, maddubs (a from"
       " 0 to 255). sum, exact, error: of the first row; relative: over all." },
+    { "lab.model", "options?: { outliers?: { channels?: integer, times?: number } }",
+      "{ place: integer, parameters: integer, linear_weights: integer, layers: integer, width: integer,"
+      " inner: integer, heads: integer, kv_heads: integer, head: integer, vocab: integer, context: integer,"
+      " text_bytes: integer, outliers: integer, times: number }",
+      "The lab model, a byte-level language model of the Llama kind. outliers: so many features made `times` as large"
+      " where they enter the linear layers (a norm's gain up, the next weights down); its function does not change." },
+    { "lab.quality",
+      "options: { model?: table, weights?: table, activations?: table, kv?: table, tokens?: integer, runs?: table[] }",
+      "{ bits_per_byte: number, fp32_bits_per_byte: number, delta: number, delta_se: number, kl: number, top1: number,"
+      " bits_per_weight: number, rank: integer, label: string, tokens: integer }",
+      "Held-out loss of the lab model under a scheme. weights: { format =, scale =, method =, alpha =, zero_point =,"
+      " clip =, mx =, damp =, act_order = }; activations and kv: { format =, scale = } with scale token (dynamic),"
+      " tensor (static, calibrated). delta: bits a byte above FP32, delta_se its paired standard error; kl: nats a"
+      " byte; top1: share that agrees with FP32. runs: several schemes, a list comes back; ranks are shared within two"
+      " standard errors." },
+    { "lab.generate",
+      "options: { model?: table, weights?: table, activations?: table, kv?: table, prompt?: string, bytes?: integer,"
+      " temperature?: number }",
+      "{ text: string, prompt: string, label: string }",
+      "What the lab model writes under a scheme, after the prompt, drawn by the request's seed." },
+    { "lab.parameter", "options: { model?: table, name: string }", "tensor",
+      "Weights of a linear layer of the lab model, [out, in]: \"layers.2.mlp.down_proj\"." },
+    { "lab.activations", "options: { model?: table, site: string, tokens?: integer }", "tensor",
+      "What enters that linear layer of the unrounded lab model on the held-out text, [tokens, in]." },
     { "lab.gemv",
       "options: { formats: string[], rows?: integer, cols?: integer, batch?: integer, batches?: integer[],"
       " rounds?: integer, repeat?: integer }",

@@ -166,6 +166,7 @@ void hostlib_open(lua_State *L)
     hosttensor_open(L);
     hostquant_open(L);
     hostmethod_open(L);
+    hostquality_open(L);
     lua_newtable(L);
     hostlib_add(L, functions);
     hostlib_add(L, hosttensor_functions);
@@ -175,5 +176,6 @@ void hostlib_open(lua_State *L)
     hostlib_add(L, hostmatrix_functions);
     hostlib_add(L, hostsum_functions);
     hostlib_add(L, hosttime_functions);
+    hostlib_add(L, hostquality_functions);
     host_strict(L, "'lab.");
 }

@@ -118,6 +118,10 @@ void hostlib_open(lua_State *L);
 void hosttensor_open(lua_State *L);
 void hostquant_open(lua_State *L);
 void hostmethod_open(lua_State *L);
+void hostquality_open(lua_State *L);
+
+/* Gives back the models that hostquality.c keeps. */
+void hostquality_forget(void);
 
 /* A function of lab. `seconds`: how long it may take by the clock; 0: it is quick, and no host call to the watchdog. */
 struct lab_function {
@@ -134,7 +138,8 @@ void hostlib_push_method(lua_State *L, const struct lab_function *method);
 
 /* The functions by noun; each ends with a row without a name. */
 extern const struct lab_function hosttensor_functions[], hostquant_functions[], hostmethod_functions[],
-    hostmodel_functions[], hostmatrix_functions[], hostsum_functions[], hosttime_functions[];
+    hostmodel_functions[], hostmatrix_functions[], hostsum_functions[], hosttime_functions[],
+    hostquality_functions[];
 
 /* Methods of tensors that hostmatrix.c adds to those of hosttensor.c. */
 extern const struct lab_function hostmatrix_methods[];

@@ -111,10 +111,16 @@ static int rounds_of(lua_State *L)
 static struct matrix kept[FORMATS_MOST];
 static size_t        kept_count;
 
-void host_forget(void)
+static void forget_matrices(void)
 {
     while (kept_count > 0)
         matrix_free(&kept[--kept_count]);
+}
+
+void host_forget(void)
+{
+    forget_matrices();
+    hostquality_forget();
 }
 
 struct timed {
@@ -175,7 +181,7 @@ static size_t default_rows(lua_State *L, size_t cols, double bytes_per_weight)
 static void make_room(size_t count)
 {
     if (kept_count + count > FORMATS_MOST)
-        host_forget();
+        forget_matrices();
 }
 
 static const struct matrix *matrix_for(lua_State *L, const struct format *f, size_t rows, size_t cols)

@@ -396,6 +396,8 @@ enum kernel_status quality_generate(const struct llama_net *net, const uint32_t 
                                     uint32_t *out)
 {
     size_t vocab = net->model->config.vocab;
+    if (!prompt_count || prompt_count + count > net->context)
+        return KERNEL_BAD_SHAPE;
     struct llama_state *state = llamastate_new(net, net->model->config.layers);
     float *logits = malloc(vocab * sizeof *logits);
     enum kernel_status status = state && logits ? llamanet_run(net, state, prompt, prompt_count, logits, true)

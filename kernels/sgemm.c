@@ -1,11 +1,12 @@
 /* sgemm.c: packing, and the product in plain C.
- * The plain one is the reference, and what processors without a variant run; its loops have fixed lengths, so that
- * compilers use whatever vectors there are. */
+ * The plain one is the reference, and what processors without a variant run. */
 #include "kernels/sgemm.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "kernels/inline.h"
 
 /* ---- Packing --------------------------------------------------------------------------------------- */
 
@@ -52,19 +53,35 @@ void panels_columns(struct panels *p, size_t first, size_t count, const float *w
 
 /* ---- The product ----------------------------------------------------------------------------------- */
 
-enum { TILE_ROWS = 4, TILE_COLS = SGEMM_PANEL };
+enum { TILE_ROWS = 2, TILE_COLS = SGEMM_PANEL, QUADS = TILE_COLS / 4 };
+
+/* The vectors that every 64-bit processor has. */
+typedef float quad __attribute__((vector_size(16)));
+
+/* `rows` is a constant where this is inlined, so that the sums stay in registers. */
+static ALWAYS_INLINE void tile_of(const float *panel, const float *x, size_t ldx, const size_t rows, size_t depth,
+                                  float *y, size_t ldy)
+{
+    quad sum[TILE_ROWS][QUADS] = {{{0}}}, w;
+    for (size_t k = 0; k < depth; k++)
+        UNROLL_16 for (size_t j = 0; j < QUADS; j++) {
+            memcpy(&w, panel + k * TILE_COLS + 4 * j, sizeof w);
+            UNROLL_16 for (size_t i = 0; i < rows; i++)
+                sum[i][j] += x[i * ldx + k] * w;
+        }
+    UNROLL_16 for (size_t i = 0; i < rows; i++)
+        memcpy(y + i * ldy, sum[i], TILE_COLS * sizeof *y);
+}
 
 static void tile(const float *panel, size_t stride, const float *x, size_t ldx, size_t rows, size_t depth, float *y,
                  size_t ldy)
 {
     (void)stride;
-    for (size_t i = 0; i < rows; i++) {
-        float sum[TILE_COLS] = {0};
-        for (size_t k = 0; k < depth; k++)
-            for (size_t j = 0; j < TILE_COLS; j++)
-                sum[j] += x[i * ldx + k] * panel[k * TILE_COLS + j];
-        memcpy(y + i * ldy, sum, sizeof sum);
-    }
+    if (rows == TILE_ROWS)
+        tile_of(panel, x, ldx, TILE_ROWS, depth, y, ldy);
+    else
+        for (size_t i = 0; i < rows; i++)
+            tile_of(panel, x + i * ldx, ldx, 1, depth, y + i * ldy, ldy);
 }
 
 #include "kernels/sgemm_tiles.h"

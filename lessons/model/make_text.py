@@ -4,8 +4,9 @@
     python3 lessons/model/make_text.py FOLDER
 
 Takes the Debian packages bible-kjv, bible-kjv-text and dict-jargon by apt-get download into a temporary folder,
-unpacks them without installing, and writes train.txt, valid.txt and heldout.txt into FOLDER. Only heldout.txt is
-kept in the repository; the checksums of all three are printed and stand in PROVENANCE.md.
+unpacks them without installing, and writes train.txt, valid.txt, heldout.txt and calibration.txt (the beginnings of
+both halves of valid.txt) into FOLDER. The last two are kept in the repository; all checksums are printed and stand in
+PROVENANCE.md.
 """
 import gzip
 import hashlib
@@ -18,6 +19,7 @@ import tempfile
 PACKAGES = ["bible-kjv", "bible-kjv-text", "dict-jargon"]
 HELD_HALF = 8448  # bytes of each source in heldout.txt; both together are 33 windows of 512
 VALID_HALF = 24576
+CALIBRATION_HALF = 1024  # together four windows
 HELD_BOOKS, VALID_BOOKS = ["Ruth"], ["Jonah", "Jas"]
 ASCII = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "--",
          "\u2026": "...", "\u00b7": ".", "\u00a0": " "}
@@ -75,6 +77,7 @@ def main():
         "train.txt": b"".join(bible.values()) + first + middle + after,
         "valid.txt": valid_bible + valid_words,
         "heldout.txt": held_bible + held_words,
+        "calibration.txt": valid_bible[:CALIBRATION_HALF] + valid_words[:CALIBRATION_HALF],
     }
     for name, data in files.items():
         (out / name).write_bytes(data)

@@ -600,6 +600,31 @@ function lab.kivi(options) end
 ---@return { sum: number, exact: number, error: number, relative: number, sums: number[] }
 function lab.accumulate(options) end
 
+--- The lab model, a byte-level language model of the Llama kind. outliers: so many features made `times` as large where they enter the linear layers (a norm's gain up, the next weights down); its function does not change.
+---@param options? { outliers?: { channels?: integer, times?: number } }
+---@return { place: integer, parameters: integer, linear_weights: integer, layers: integer, width: integer, inner: integer, heads: integer, kv_heads: integer, head: integer, vocab: integer, context: integer, text_bytes: integer, outliers: integer, times: number }
+function lab.model(options) end
+
+--- Held-out loss of the lab model under a scheme. weights: { format =, scale =, method =, alpha =, zero_point =, clip =, mx =, damp =, act_order = }; activations and kv: { format =, scale = } with scale token (dynamic), tensor (static, calibrated). delta: bits a byte above FP32, delta_se its paired standard error; kl: nats a byte; top1: share that agrees with FP32. runs: several schemes, a list comes back; ranks are shared within two standard errors.
+---@param options { model?: table, weights?: table, activations?: table, kv?: table, tokens?: integer, runs?: table[] }
+---@return { bits_per_byte: number, fp32_bits_per_byte: number, delta: number, delta_se: number, kl: number, top1: number, bits_per_weight: number, rank: integer, label: string, tokens: integer }
+function lab.quality(options) end
+
+--- What the lab model writes under a scheme, after the prompt, drawn by the request's seed.
+---@param options { model?: table, weights?: table, activations?: table, kv?: table, prompt?: string, bytes?: integer, temperature?: number }
+---@return { text: string, prompt: string, label: string }
+function lab.generate(options) end
+
+--- Weights of a linear layer of the lab model, [out, in]: "layers.2.mlp.down_proj".
+---@param options { model?: table, name: string }
+---@return tensor
+function lab.parameter(options) end
+
+--- What enters that linear layer of the unrounded lab model on the held-out text, [tokens, in].
+---@param options { model?: table, site: string, tokens?: integer }
+---@return tensor
+function lab.activations(options) end
+
 --- Times matrix x vector in each format, or one format at several batches, in turn; .stream is a loop that only reads.
 ---@param options { formats: string[], rows?: integer, cols?: integer, batch?: integer, batches?: integer[], rounds?: integer, repeat?: integer }
 ---@return timings
