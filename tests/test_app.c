@@ -338,8 +338,8 @@ static void a_live_dive_is_asked_of_the_lab(void **unused)
     assert_string_equal(view_text(s.request, "lesson", ""), "00");
     json_t *result = json_pack("{s:s, s:O, s:n, s:[{s:s, s:s}]}", "type", "result", "id",
                                json_object_get(s.request, "id"), "answer", "blocks", "view", "prose", "text", "42 dB");
-    json_t *stranger = json_pack("{s:s, s:i, s:[{s:s, s:s}]}", "type", "result", "id", 999999, "blocks", "view", "prose",
-                                 "text", "41 dB");
+    json_t *stranger = json_pack("{s:s, s:i, s:[{s:s, s:s}]}", "type", "result", "id", 999999, "blocks", "view",
+                                 "prose", "text", "41 dB");
     feed(&s, (struct event){ .kind = EVENT_LAB, .message = stranger });
     assert_false(shows(&s, "41 dB"));
     feed(&s, (struct event){ .kind = EVENT_LAB, .message = result });
