@@ -1,5 +1,5 @@
 /* decode_neon.c: packed codes to values, by a known scale or by those of rows, groups and blocks; 16 at a time.
- * 8-bit floats become FP16 by a shift, which the processor converts; the upper byte of the FP16 of a 4-bit code is looked
+ * 8-bit floats become FP16 by a shift, which the processor converts; the upper byte of a 4-bit code as FP16 is looked
  * up in one register, since the lower one is 0. */
 #include "kernels/variants.h"
 

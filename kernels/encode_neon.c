@@ -1,6 +1,6 @@
 /* encode_neon.c: values to packed codes by a known scale, 16 at a time, with or without the sums of the error.
- * The same steps as lanes_avx512.h and encode_avx512.c, which explain them. Narrowing keeps the lower half of a lane, so
- * that what stands above a code need not be cleared. */
+ * The same steps as lanes_avx512.h and encode_avx512.c, which explain them. Narrowing keeps the lower half of a lane,
+ * so that what stands above a code need not be cleared. */
 #include "kernels/variants.h"
 
 #if defined(__aarch64__)
