@@ -4,6 +4,8 @@
 local function percent(x) return fmt(x) .. " %" end
 local function db(x) return string.format("%.1f dB", x) end
 
+local INT8, TOKEN = { format = "int8", scale = "channel" }, { format = "int8", scale = "token" }
+
 -- A layer's inputs with six large channels of 512, and its weights.
 local function twin(lab, rows)
   return lab.gaussian { rows = rows or 256, cols = 512, channels = 6, channel_times = { 20, 60 } }, lab.gaussian { rows = 512, cols = 512, sigma = 0.02, stream = 1 }
@@ -20,12 +22,13 @@ local function large(x)
 end
 
 return lesson {
-  id = "outliers", title = "The flour sack and the saffron", course_part = "A", minutes = 15, needs = { "scales" },
+  id = "outliers", title = "The flour sack and the saffron", course_part = "A", minutes = 16, needs = { "scales" },
   win = "see where outliers live, name the cure for that place, and the weights that must stay exact",
   sources = {
     "arXiv:2208.07339 LLM.int8()", "arXiv:2211.10438 SmoothQuant", "arXiv:2306.00978 AWQ",
     "arXiv:2402.17762 Massive Activations in Large Language Models",
     "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) for the real activations",
+    "the lab model of lessons/model (4.85 million parameters, trained for Saffron on public-domain text)",
   },
 
   -- one value -------------------------------------------------------------------------------------------------------
@@ -333,6 +336,57 @@ return lesson {
     links = { "awq" },
   },
 
+  -- planted ---------------------------------------------------------------------------------------------------------
+
+  part { id = "same", title = "same function", core = true },
+
+  predict {
+    id = "planted", title = "The same model, broken",
+    ask = {
+      "A small language model that reads and writes bytes. Six channels of each norm are multiplied by 256, and the weights that read them are divided by 256: in FP32 the same function, letter for letter.",
+      "Then INT8 for weights and activations, a scale a row of weights and a scale a token. How many bits does it need now for a byte of text that it never saw? 8 are what knowing nothing costs.",
+    },
+    given = function(lab)
+      local r = lab.quality { tokens = 512, runs = { { weights = INT8, activations = TOKEN } } }
+      return { view.bars { title = "Before the planting, held-out text", unit = "bits a byte", from = 0, to = 8, bars = { { label = "FP32", value = r[1].fp32_bits_per_byte }, { label = "INT8", value = r[1].bits_per_byte } } } }
+    end,
+    number = { unit = "bits", scale = "linear", within = "20 %", from = 0, to = 8 },
+    hints = {
+      "One step serves a channel of 256 and a channel of 1. What becomes of the 1?",
+      "What is left of a token, once all but six of its channels are 0?",
+    },
+    wrong = { 1.4, 1.6, 8 },
+    knobs = {
+      times = { 256, from = 1, to = 512, scale = "log", label = "channels, times", at = 1 },
+      scale = { "token", choices = { "token", "tensor" }, label = "one scale a", at = 2 },
+    },
+    compute = function(lab, knob)
+      local m = lab.model { outliers = { channels = 6, times = math.max(1.01, knob.times) } }
+      local activations = { format = "int8", scale = knob.scale }
+      local r = lab.quality { model = m, tokens = 512, runs = { { weights = INT8, activations = activations }, { weights = INT8 },
+        { weights = { format = "e4m3", scale = "channel" }, activations = { format = "e4m3", scale = "token" } }, { weights = { format = "int8", scale = "channel", method = "llm-int8" }, activations = TOKEN } } }
+      local prompt = "And the king said "
+      local function writes(scheme)
+        scheme.model, scheme.prompt, scheme.bytes, scheme.temperature = m, prompt, 80, 0.8
+        return lab.generate(scheme).text
+      end
+      return { answer = r[1].bits_per_byte, fp32 = r[1].fp32_bits_per_byte, weights = r[2].bits_per_byte, e4m3 = r[3].bits_per_byte, llm = r[4].bits_per_byte,
+               prompt = prompt, good = writes {}, bad = writes { weights = INT8, activations = activations }, times = knob.times, scale = knob.scale }
+    end,
+    reveal = function(o)
+      local function line(text) return (text:gsub("%c", " ")) end
+      return {
+        view.bars { unit = "bits a byte", from = 0, to = 8, bars = { { label = "FP32, planted", value = o.fp32 }, { label = "INT8, planted", value = o.answer, role = "outcome" }, { label = "INT8 weights only", value = o.weights },
+          { label = "FP8, planted", value = o.e4m3 }, { label = "LLM.int8(), planted", value = o.llm } } },
+        string.format("Same function, other grids. FP32 still needs %.2f bits. INT8 gives a token one step, and the sack sets it: beside channels %s times larger the others round to nothing, layer after layer.", o.fp32, fmt(o.times)),
+        view.table { caption = "Both go on after: " .. line(o.prompt), columns = { "format", "goes on with" }, rows = { { "FP32", line(o.good) }, { "INT8", line(o.bad) } } },
+        string.format("The weights alone hardly suffer (%.2f bits). FP8 does not notice (%.2f), and LLM.int8() splits the six channels off (%.2f). Real outliers were trained, not planted, but this is what they do.", o.weights, o.e4m3, o.llm),
+      }
+    end,
+    takeaway = "Size moved from weights into a norm changes nothing in FP32 and can ruin INT8: a scale sees sizes, not functions.",
+    dives = { "why-channels" }, links = { "quality" },
+  },
+
   -- in your words ---------------------------------------------------------------------------------------------------
 
   part { id = "words", title = "in your words" },
@@ -436,4 +490,9 @@ return lesson {
     "AWQ multiplies their columns before rounding and divides the input.",
     "Nothing stays FP16.",
     "The exponent is searched, for the least output error." },
+  link { lesson = "quality", title = "Does it hurt?",
+    "Perplexity, KL divergence and top-word agreement disagree.",
+    "Agreement moves before the benchmark does.",
+    "Errors of a layer dilute in the residual stream.",
+    "Judge on your own task, with an interval." },
 }
