@@ -239,7 +239,7 @@ build/fuzz/bin/%: tests/%.c $(LIB)
 # and qemu are installed (Debian: gcc-aarch64-linux-gnu qemu-user libcmocka-dev:arm64).
 CROSS        ?= aarch64-linux-gnu-gcc
 KERNEL_TESTS := $(patsubst tests/%.c,$(B)/kernel-tests/%,$(shell grep -l '"kernels/' tests/test_*.c 2>/dev/null | \
-                xargs -r grep -LE '#include "(engine|db|tutor)/'))
+                xargs -r grep -LE '#include ("(engine|db|tutor)/|"tests/lab|<jansson)'))
 aarch64:
 	+@command -v $(CROSS) >/dev/null && command -v qemu-aarch64 >/dev/null || { echo 'skipped: no $(CROSS) or no qemu-aarch64 here'; exit 0; }; \
 	echo 'int main(void) { return 0; }' | $(CROSS) -x c - -lcmocka -o /dev/null 2>/dev/null || \

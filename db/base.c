@@ -529,12 +529,18 @@ bool base_open(struct base *base, const char *path, bool network, base_notice *n
     return true;
 }
 
-bool base_reopen(struct base *base)
+bool base_resume(struct base *base)
 {
     mark_close(base);
-    if (open_any(base) && base->mode == BASE_SAVING)
+    return open_any(base) && base->mode == BASE_SAVING;
+}
+
+bool base_reopen(struct base *base)
+{
+    bool saving = base_resume(base);
+    if (saving)
         base_tell(base, "progress is being saved again in '%s'", base->path);
-    return base->db && base->mode == BASE_SAVING;
+    return saving;
 }
 
 void base_release(struct base *base)
@@ -628,6 +634,13 @@ void base_settle(struct base *base)
         checkpoint(base);
 }
 
+/* Whether a line of quick_check tells of damage; a page that could not be read just now is none. */
+static bool tells_damage(const char *finding)
+{
+    const char *code = strstr(finding, "error code=");
+    return strcmp(finding, "ok") != 0 && (!code || base_damaged(atoi(code + strlen("error code="))));
+}
+
 /* Reads the whole file once a run, when nothing else is to be done. */
 static void check(struct base *base, int (*stop)(void *), void *ctx)
 {
@@ -637,8 +650,7 @@ static void check(struct base *base, int (*stop)(void *), void *ctx)
     sqlite3_progress_handler(base->db, 10000, stop, ctx);
     sqlite3_stmt *stmt = base_stmt(base, "PRAGMA quick_check(1)");
     int           rc = stmt ? sqlite3_step(stmt) : base->rc;
-    bool          bad = base_damaged(rc) ||
-               (rc == SQLITE_ROW && strcmp(base_text(stmt, 0), "ok") != 0);
+    bool          bad = base_damaged(rc) || (rc == SQLITE_ROW && tells_damage(base_text(stmt, 0)));
     sqlite3_reset(stmt);
     sqlite3_progress_handler(base->db, 0, NULL, NULL);
     if ((rc & 0xff) == SQLITE_INTERRUPT)

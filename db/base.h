@@ -86,8 +86,9 @@ bool base_backup(struct base *base, const char *file);
  * base->why says why. */
 bool base_restore(struct base *base, const char *file, char *aside, size_t size);
 
-/* Closes the file and what belongs to it; base_reopen opens it again. */
+/* Closes the file and what belongs to it; base_resume opens it again, and is base_reopen without a word. */
 void base_release(struct base *base);
+bool base_resume(struct base *base);
 
 /* Makes this machine's next events those of an existing device; inside a transaction. */
 bool base_adopt(struct base *base, const char *device);

@@ -17,7 +17,7 @@
 static const struct derived *const nouns[] = { &progress_derived, &calibration_derived, &cards_derived,
                                                &settings_derived };
 
-enum { NOUNS = sizeof nouns / sizeof *nouns };
+enum { NOUNS = sizeof nouns / sizeof *nouns, TABLES = 8 /* theirs and those below */ };
 
 /* fold_lesson: key of the last event folded into each lesson; fold_state: how far the log was read. */
 static const char own_tables[] =
@@ -62,9 +62,12 @@ static bool create_all(struct base *base)
     return true;
 }
 
+/* Whether all tables are there, and those of this version. */
 static bool current(struct base *base)
 {
-    return base_int(base, "SELECT count(*) FROM sqlite_master WHERE name = 'fold_state'", 0) == 1 &&
+    return base_int(base, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('fold_lesson',"
+                          " 'fold_state', 'progress_lesson', 'progress_step', 'forecast', 'card', 'review', 'setting')",
+                    0) == TABLES &&
            base_int(base, "SELECT value = '" FOLD_VERSION "' FROM fold_state WHERE name = 'version'", 0) == 1;
 }
 

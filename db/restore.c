@@ -63,7 +63,7 @@ static bool put_in_place(struct base *base, const char *file, char *aside, size_
     sqlite3_wal_checkpoint_v2(base->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     base_release(base);
     bool ok = repair_exchange(base->path, "before-restore", aside, size);
-    if (!base_reopen(base))
+    if (!base_resume(base))
         return refuse(base, file, "the database could not be opened again; start anew");
     return ok || refuse(base, file, "the files could not be renamed; make the folder writable");
 }

@@ -60,8 +60,9 @@
     CODERS(ENCODE, encode, isa_, suffix, "encode_" #suffix ".c"), \
     CODERS(ENCODE_STATS, encode_stats, isa_, suffix, "encode_" #suffix ".c"), \
     CODERS(DECODE, decode, isa_, suffix, "decode_" #suffix ".c"), \
-    SCALED(QUANTIZE, quantize, isa_, suffix, "blocks_" #suffix ".c"), \
     SCALED(DEQUANTIZE, dequantize, isa_, suffix, "decode_" #suffix ".c")
+#define FINDERS(isa_, suffix) \
+    SCALED(QUANTIZE, quantize, isa_, suffix, "blocks_" #suffix ".c")
 
 /* Those of at most 16 bits whose elements are IEEE-like floats or integers in steps of 1, alone or in blocks. */
 #define ROUNDERS(isa_, suffix, file_) \
@@ -113,14 +114,18 @@ static const struct kernel kernels[] = {
     PRODUCTS(2e-6f, FOURS, ISA_AVX2, avx2, "_avx2.c"),
     ROUNDERS(ISA_AVX2, avx2, "round_avx2.c"),
     JOBS(ISA_AVX2, avx2),
+    FINDERS(ISA_AVX2, avx2),
     MOVE(ISA_AVX2, avx2),
     FORWARD(ISA_AVX2, avx2, "_avx2"),
     READ(ISA_AVX512, avx512, "stream_avx512.c"),
     PRODUCTS(2e-6f, FOURS, ISA_AVX512, avx512, "_avx512.c"),
     ROUNDERS(ISA_AVX512, avx512, "round_avx512.c"),
     JOBS(ISA_AVX512, avx512),
+    FINDERS(ISA_AVX512, avx512),
     MOVE(ISA_AVX512, avx512),
     FORWARD(ISA_AVX512, avx512, "_avx512"),
+#elif defined(__aarch64__)
+    JOBS(ISA_NEON, neon),
 #endif
 };
 

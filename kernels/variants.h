@@ -34,10 +34,6 @@ void   encode_other_values(const struct encode_job *job, size_t from, size_t n, 
  * over. Their codes and their scales' numbers start where the caller says. */
 void quantize_values(const struct encode_job *job, size_t from, size_t n, uint8_t *codes, size_t scale_index);
 
-#if defined(__x86_64__)
-round_fn round__avx2, round__avx512;
-move_fn move__avx2, move__avx512;
-read_fn read__avx2, read__avx512;
 /* Packed codes, one instruction set's rows: float8 serves E4M3 and E5M2. */
 #define CODER_FUNCTIONS(suffix) \
     encode_job_fn encode_float8__##suffix, encode_float4__##suffix, encode_int8__##suffix, \
@@ -46,15 +42,25 @@ read_fn read__avx2, read__avx512;
         encode_stats_int4__##suffix, encode_stats_fp16__##suffix, encode_stats_bf16__##suffix, \
         decode_float8__##suffix, decode_float4__##suffix, decode_int8__##suffix, \
         decode_int4__##suffix, decode_fp16__##suffix, decode_bf16__##suffix, \
-        quantize_int8__##suffix, quantize_float8__##suffix, quantize_int4__##suffix, \
-        quantize_mxfp8__##suffix, quantize_mxfp4__##suffix, quantize_nvfp4__##suffix, \
         dequantize_int8__##suffix, dequantize_float8__##suffix, dequantize_int4__##suffix, \
         dequantize_mxfp8__##suffix, dequantize_mxfp4__##suffix, dequantize_nvfp4__##suffix
+#define FINDER_FUNCTIONS(suffix) \
+    encode_job_fn quantize_int8__##suffix, quantize_float8__##suffix, quantize_int4__##suffix, \
+        quantize_mxfp8__##suffix, quantize_mxfp4__##suffix, quantize_nvfp4__##suffix
+
+#if defined(__x86_64__)
+round_fn round__avx2, round__avx512;
+move_fn move__avx2, move__avx512;
+read_fn read__avx2, read__avx512;
 CODER_FUNCTIONS(avx2);
 CODER_FUNCTIONS(avx512);
+FINDER_FUNCTIONS(avx2);
+FINDER_FUNCTIONS(avx512);
 
 PRODUCT_FUNCTIONS(avx2);
 PRODUCT_FUNCTIONS(avx512);
+#elif defined(__aarch64__)
+CODER_FUNCTIONS(neon);
 #endif
 
 #endif
