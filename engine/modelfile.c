@@ -114,11 +114,16 @@ static void refuse_unknown(struct check *c)
     static const char *const experts[] = { "num_local_experts", "num_experts", "n_routed_experts" };
     const json_t *window = value(c, "sliding_window"), *rotary = value(c, "partial_rotary_factor");
     const char *act = value(c, "hidden_act") ? text(value(c, "hidden_act")) : "silu";
-    for (size_t i = 0; i < sizeof experts / sizeof experts[0]; i++)
+    size_t i;
+    const json_t *layer;
+    for (i = 0; i < sizeof experts / sizeof experts[0]; i++)
         if (value(c, experts[i]))
             refuse(c, "mixture of experts ('%s') cannot be run", experts[i]);
     if (value(c, "quantization_config"))
         refuse(c, "it is quantized already ('quantization_config'); use the original weights");
+    json_array_foreach(value(c, "layer_types"), i, layer)
+        if (strcmp(text(layer), "full_attention") != 0)
+            refuse(c, "layers of type '%.40s' cannot be run", text(layer));
     if (window && flag(c, "use_sliding_window", true))
         refuse(c, "sliding-window attention ('sliding_window') cannot be run");
     if (strcmp(act, "silu") != 0 && strcmp(act, "swish") != 0)

@@ -144,8 +144,8 @@ def sample_tensors(package):
     return {name: (title, array.astype("<f2")) for name, (title, array) in found.items()}
 
 
-def write_safetensors(path, tensors):
-    header, offset = {"__metadata__": {"license": "Apache-2.0", "model": "all-MiniLM-L6-v2"}}, 0
+def write_safetensors(path, tensors, model="all-MiniLM-L6-v2"):
+    header, offset = {"__metadata__": {"license": "Apache-2.0", "model": model}}, 0
     for name, (_, array) in tensors.items():
         header[name] = {
             "dtype": "F16",
@@ -159,16 +159,20 @@ def write_safetensors(path, tensors):
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
-def write_index(path, tensors):
-    index = {}
+def write_index(path, tensors, file="minilm.safetensors", script="make_minilm.py", prefix="minilm/",
+                model="sentence-transformers/all-MiniLM-L6-v2",
+                title_prefix=f"all-MiniLM-L6-v2, layer {LAYER + 1} of 6: "):
+    """The file's tensors, instead of what the index said of that file before."""
+    index = json.loads(path.read_text()) if path.exists() else {}
+    index = {name: entry for name, entry in index.items() if entry["file"] != file}
     for name, (title, array) in tensors.items():
-        index["minilm/" + name] = {
-            "file": "minilm.safetensors",
+        index[prefix + name] = {
+            "file": file,
             "tensor": name,
             "sha256": hashlib.sha256(array.tobytes()).hexdigest(),
-            "title": f"all-MiniLM-L6-v2, layer {LAYER + 1} of 6: {title}",
+            "title": title_prefix + title,
             "license": "Apache-2.0",
-            "source": "sentence-transformers/all-MiniLM-L6-v2, cut by make_minilm.py",
+            "source": f"{model}, cut by {script}",
         }
     path.write_text(json.dumps(index, indent=2) + "\n")
 
