@@ -90,6 +90,11 @@ static json_t *make_runs(const struct options *options)
         commands_fail("--alpha cannot be '%s', it is a number from 0 to 1", options->alpha);
         return json_null();
     }
+    if (!options->format && (options->method || options->scale || options->alpha)) {
+        commands_fail("%s needs a format for the weights: --format int4",
+                      options->method ? "--method" : options->scale ? "--scale" : "--alpha");
+        return json_null();
+    }
     if (!options->format && !options->activations && !options->kv_format)
         return NULL;
     json_t *runs = json_array();
