@@ -144,13 +144,14 @@ static ALWAYS_INLINE void find_codes(const struct blocks *b, const enum source s
 {
     for (size_t i = 0; i < SEGMENT; i += GROUP, out += lane_group_bytes(kind)) {
         __m256i code[4];
+        __m256 y[4];
         UNROLL_16
         for (size_t k = 0; k < 4; k++) {
             __m256 by = _mm256_set1_ps(inverse[(i + 8 * k) / size]), magnitudes;
-            __m256 y = _mm256_mul_ps(lane_load(source, x, from + i + 8 * k), by);
-            code[k] = lane_code(kind, &b->f, y, &magnitudes, within);
+            y[k] = _mm256_mul_ps(lane_load(source, x, from + i + 8 * k), by);
+            code[k] = lane_code(kind, &b->f, y[k], &magnitudes, within);
         }
-        lane_put(kind, out, code, stream);
+        lane_put(kind, out, code, y, stream);
     }
 }
 
@@ -297,10 +298,13 @@ static ALWAYS_INLINE void put_row(const struct encode_job *job, const struct lan
     size_t i = 0;
     for (; i + GROUP <= job->cols; i += GROUP) {
         __m256i code[4];
+        __m256 y[4];
         UNROLL_16
-        for (size_t k = 0; k < 4; k++)
-            code[k] = lane_code(kind, f, _mm256_mul_ps(lane_load(source, job->x, from + i + 8 * k), by), &size, true);
-        lane_put(kind, out + i, code, stream);
+        for (size_t k = 0; k < 4; k++) {
+            y[k] = _mm256_mul_ps(lane_load(source, job->x, from + i + 8 * k), by);
+            code[k] = lane_code(kind, f, y[k], &size, true);
+        }
+        lane_put(kind, out + i, code, y, stream);
     }
     for (; i < job->cols; i++)
         out[i] = (uint8_t)format_encode(job->format, encode_value(job, from + i) * inverse, (struct cast){0});

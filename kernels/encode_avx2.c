@@ -41,10 +41,12 @@ static ALWAYS_INLINE void encode_finite(const struct run *r, struct sums *sums, 
                                         uint8_t *out, const enum lane_kind kind, const bool stats, const bool stream)
 {
     __m256i code[4];
+    __m256 y[4];
     UNROLL_16
     for (int k = 0; k < 4; k++) {
         __m256 size;
-        code[k] = lane_code(kind, &r->f, _mm256_mul_ps(x[k], r->inverse), &size, false);
+        y[k] = _mm256_mul_ps(x[k], r->inverse);
+        code[k] = lane_code(kind, &r->f, y[k], &size, false);
         if (!stats)
             continue;
         __m256 difference = _mm256_sub_ps(lane_abs(x[k]), _mm256_mul_ps(size, r->scale));
@@ -53,7 +55,7 @@ static ALWAYS_INLINE void encode_finite(const struct run *r, struct sums *sums, 
         *noise = _mm256_add_ps(*noise, _mm256_mul_ps(difference, difference));
         sums->most = _mm256_max_ps(sums->most, lane_abs(difference));
     }
-    lane_put(kind, out, code, stream);
+    lane_put(kind, out, code, y, stream);
 }
 
 static ALWAYS_INLINE void load_group(__m256 group[4], const enum source source, const void *x, size_t i)

@@ -21,7 +21,6 @@ struct lane_format {
     __m256i normal;         /* floats: the bits of the smallest normal value */
     __m256  power;          /* floats: 2^(mantissa bits that go) */
     __m256i shift;          /* floats: how many those are */
-    __m256i sign_shift;     /* floats: from FP32's sign to the code's */
     __m256i below_sign;     /* floats: the code's bits below its sign */
 };
 
@@ -33,7 +32,7 @@ static ALWAYS_INLINE struct lane_format lane_format_of(const struct format *f, c
     return (struct lane_format){
         .fold = fold, .largest = _mm256_set1_ps(f->largest * fold),
         .normal = _mm256_castps_si256(_mm256_set1_ps(f->normal * fold)), .power = _mm256_set1_ps(ldexpf(1, shift)),
-        .shift = _mm256_set1_epi32(shift), .sign_shift = _mm256_set1_epi32(32 - f->bits),
+        .shift = _mm256_set1_epi32(shift),
         .below_sign = _mm256_set1_epi32((1 << (f->bits - 1)) - 1),
     };
 }
@@ -56,6 +55,7 @@ static ALWAYS_INLINE __m256 lane_limit(__m256 y, __m256 most)
     return _mm256_max_ps(_mm256_min_ps(y, most), least);
 }
 
+/* Without the sign, which lane_bytes adds for 32 codes at once. */
 static ALWAYS_INLINE __m256i lane_float(const struct lane_format *f, __m256 y, __m256 *size)
 {
     __m256 a = _mm256_min_ps(lane_abs(y), f->largest);
@@ -63,9 +63,8 @@ static ALWAYS_INLINE __m256i lane_float(const struct lane_format *f, __m256 y, _
     exponent = _mm256_max_epi32(exponent, f->normal);
     __m256 e = _mm256_castsi256_ps(exponent), sum = _mm256_fmadd_ps(e, f->power, a);
     __m256i code = _mm256_add_epi32(_mm256_castps_si256(sum), _mm256_srlv_epi32(exponent, f->shift));
-    __m256i sign = _mm256_srlv_epi32(_mm256_castps_si256(y), f->sign_shift);
     *size = _mm256_fnmadd_ps(e, f->power, sum);
-    return _mm256_or_si256(_mm256_and_si256(f->below_sign, code), _mm256_andnot_si256(f->below_sign, sign));
+    return _mm256_and_si256(code, f->below_sign);
 }
 
 /* `within`: no value exceeds the largest. */
@@ -131,14 +130,26 @@ static ALWAYS_INLINE void lane_put16(uint8_t *out, __m128i bytes, const bool str
         _mm_storeu_si128((__m128i *)(void *)out, bytes);
 }
 
+/* The signs of four vectors where 8-bit codes have theirs, ordered as packing does: saturation keeps a sign. */
+static ALWAYS_INLINE __m256i lane_signs(const __m256 y[4])
+{
+    __m256i low = _mm256_packs_epi32(_mm256_castps_si256(y[0]), _mm256_castps_si256(y[1]));
+    __m256i high = _mm256_packs_epi32(_mm256_castps_si256(y[2]), _mm256_castps_si256(y[3]));
+    return _mm256_and_si256(_mm256_packs_epi16(low, high), _mm256_set1_epi8(INT8_MIN));
+}
+
 /* Four vectors of codes as 32 bytes, in order: packing works within 128 bits, so dwords are put right at the end. */
-static ALWAYS_INLINE __m256i lane_bytes(const enum lane_kind kind, const __m256i code[4])
+static ALWAYS_INLINE __m256i lane_bytes(const enum lane_kind kind, const __m256i code[4], const __m256 y[4])
 {
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     bool integer = kind == LANE_INT8 || kind == LANE_INT4;
     __m256i low = integer ? _mm256_packs_epi32(code[0], code[1]) : _mm256_packus_epi32(code[0], code[1]);
     __m256i high = integer ? _mm256_packs_epi32(code[2], code[3]) : _mm256_packus_epi32(code[2], code[3]);
     __m256i bytes = integer ? _mm256_packs_epi16(low, high) : _mm256_packus_epi16(low, high);
+    if (kind == LANE_FLOAT8)
+        bytes = _mm256_or_si256(bytes, lane_signs(y));
+    if (kind == LANE_FLOAT4)
+        bytes = _mm256_or_si256(bytes, _mm256_srli_epi16(lane_signs(y), 4));
     return _mm256_permutevar8x32_epi32(bytes, order);
 }
 
@@ -165,16 +176,17 @@ static ALWAYS_INLINE size_t lane_group_bytes(const enum lane_kind kind)
     return kind == LANE_FP16 || kind == LANE_BF16 ? 64 : kind == LANE_FLOAT4 || kind == LANE_INT4 ? 16 : 32;
 }
 
-/* 32 codes to where they belong. */
-static ALWAYS_INLINE void lane_put(const enum lane_kind kind, uint8_t *out, const __m256i code[4], const bool stream)
+/* 32 codes of y to where they belong. */
+static ALWAYS_INLINE void lane_put(const enum lane_kind kind, uint8_t *out, const __m256i code[4], const __m256 y[4],
+                                   const bool stream)
 {
     if (kind == LANE_FP16 || kind == LANE_BF16) {
         lane_put32(out, _mm256_permute4x64_epi64(_mm256_packus_epi32(code[0], code[1]), 0xd8), stream);
         lane_put32(out + 32, _mm256_permute4x64_epi64(_mm256_packus_epi32(code[2], code[3]), 0xd8), stream);
     } else if (kind == LANE_FLOAT8 || kind == LANE_INT8) {
-        lane_put32(out, lane_bytes(kind, code), stream);
+        lane_put32(out, lane_bytes(kind, code, y), stream);
     } else {
-        lane_put16(out, lane_nibbles(lane_bytes(kind, code)), stream);
+        lane_put16(out, lane_nibbles(lane_bytes(kind, code, y)), stream);
     }
 }
 
