@@ -265,7 +265,7 @@ static int try_scales(uint32_t part, uint32_t parts)
 /* Elements that stand alone too are tried there. */
 static bool is_twin(const struct format *f)
 {
-    const struct layout *l = layout_of(f->name);
+    const struct oracle_layout *l = layout_of(f->name);
     return f->block && l && strcmp(l->name, f->name) != 0;
 }
 

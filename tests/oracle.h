@@ -13,7 +13,7 @@
 #include "kernels/format.h"
 
 /* F: sign, exponent, mantissa. I: integers. P: powers of two. L: the levels of NF4. */
-struct layout {
+struct oracle_layout {
     const char *name;
     char   kind;
     int    bits, exponent, mantissa, bias;
@@ -22,7 +22,7 @@ struct layout {
     int64_t nan, infinity;      /* codes without their sign; -1: there is none */
 };
 
-static const struct layout layouts[] = {
+static const struct oracle_layout layouts[] = {
     {"fp16", 'F', 16, 5, 10, 15, 65504, 65504, 0, 0x7e00, 0x7c00},
     {"bf16", 'F', 16, 8, 7, 127, 0x1.fep127, 0x1.fep127, 0, 0x7fc0, 0x7f80},
     {"e4m3", 'F', 8, 4, 3, 7, 448, 448, 0, 0x7f, -1},
@@ -66,11 +66,11 @@ struct side {
 };
 
 struct oracle {
-    const struct layout *layout;
+    const struct oracle_layout *layout;
     struct side side[2];        /* of positive and of negative numbers */
 };
 
-static const struct layout *layout_of(const char *name)
+static const struct oracle_layout *layout_of(const char *name)
 {
     for (size_t i = 0; i < sizeof same_elements / sizeof same_elements[0]; i++)
         if (strcmp(same_elements[i][0], name) == 0)
@@ -82,7 +82,7 @@ static const struct layout *layout_of(const char *name)
 }
 
 /* Magnitude number i, counted on beyond the largest. */
-static double oracle_value(const struct layout *l, uint32_t i, int negative)
+static double oracle_value(const struct oracle_layout *l, uint32_t i, int negative)
 {
     switch (l->kind) {
     case 'I': return i * l->unit;
@@ -98,7 +98,7 @@ static double oracle_value(const struct layout *l, uint32_t i, int negative)
     return exponent ? ldexp(1 + fraction, (int)exponent - l->bias) : ldexp(fraction, 1 - l->bias);
 }
 
-static uint32_t oracle_code(const struct layout *l, uint32_t i, int negative)
+static uint32_t oracle_code(const struct oracle_layout *l, uint32_t i, int negative)
 {
     bool one_zero = l->nan == 1 << (l->bits - 1);
     switch (l->kind) {
@@ -113,7 +113,7 @@ static uint32_t oracle_code(const struct layout *l, uint32_t i, int negative)
 }
 
 /* The first float that must round from magnitude i to i + 1. */
-static float oracle_leaves(const struct layout *l, const struct side *s, uint32_t i, int negative)
+static float oracle_leaves(const struct oracle_layout *l, const struct side *s, uint32_t i, int negative)
 {
     double middle = (s->value[i] + s->value[i + 1]) / 2;        /* exact: both have few bits */
     bool tie_leaves = i % 2 == 1;                               /* to even */
@@ -129,7 +129,7 @@ static float oracle_leaves(const struct layout *l, const struct side *s, uint32_
     return f;
 }
 
-static void fill_side(const struct layout *l, struct side *s, int negative)
+static void fill_side(const struct oracle_layout *l, struct side *s, int negative)
 {
     double largest = negative ? l->lowest : l->largest;
     s->n = 0;
@@ -186,7 +186,7 @@ static uint32_t oracle_index(const struct side *s, float y, enum rounding roundi
 /* The code for magnitude `index` of y; y is no NaN. */
 static uint32_t oracle_at(const struct oracle *o, uint32_t index, float y, struct cast how)
 {
-    const struct layout *l = o->layout;
+    const struct oracle_layout *l = o->layout;
     const struct side *s = &o->side[signbit(y) ? 1 : 0];
     if (l->kind == 'P' && !(y > 0))
         return (uint32_t)l->nan;

@@ -57,7 +57,7 @@ static double decoded(const char *name, uint32_t code)
             if (s->code[i] == code)
                 return s->value[i] * (k ? -1 : 1);
     }
-    const struct layout *l = oracle(name)->layout;
+    const struct oracle_layout *l = oracle(name)->layout;
     uint32_t sign = 1u << (l->bits - 1);
     bool infinite = l->infinity >= 0 && (code & ~sign) == (uint32_t)l->infinity;
     return (double)(infinite ? copysignf(INFINITY, code & sign ? -1.0f : 1.0f) : NAN);
@@ -155,7 +155,7 @@ static double fp16(double x)
 
 static struct slow_fit fit_of(const struct problem *p, const struct members *m)
 {
-    const struct layout *l = oracle(p->r.format->name)->layout;
+    const struct oracle_layout *l = oracle(p->r.format->name)->layout;
     double codes = (1 << (l->bits & 15)) - 1, low = m->low, high = m->high, scale;
     if (p->r.zero == ZERO_GPTQ) {
         low = fmin(0, low);
