@@ -1,6 +1,7 @@
 /* commands_shot.c: a picture of a step's screen, for docs and for looking at. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -38,8 +39,15 @@ static bool write_picture(const struct options *options, const json_t *view, int
     struct draw_options draw = { .ascii = options->ascii };
     struct draw_result result;
     struct canvas *canvas = canvas_new(width, height);
-    FILE *file = fopen(options->output, "w");
     draw_view(view, canvas, &draw, &result);
+    if (strcmp(options->output, "-") == 0) { /* the characters alone */
+        char *text = canvas_dump(canvas);
+        fputs(text, stdout);
+        free(text);
+        canvas_free(canvas);
+        return true;
+    }
+    FILE *file = fopen(options->output, "w");
     bool ok = file && shot_write(canvas, theme, file);
     if (file)
         ok = fclose(file) == 0 && ok;
@@ -53,7 +61,7 @@ int command_shot(const struct options *options)
     int width, height, status = EXIT_DONE;
     struct drive d;
     if (!options->output)
-        return commands_fail("shot needs '-o FILE.svg', where the picture goes");
+        return commands_fail("shot needs '-o FILE.svg', where the picture goes, or '-o -' for its characters");
     if (!read_size(options->size, &width, &height))
         return commands_fail("--size cannot be '%s', it is COLUMNSxROWS such as 80x24", options->size);
     if (options->theme && !theme_find(options->theme))
