@@ -37,6 +37,13 @@
 #define ATTENTION(format_, tolerance_, isa_, function_, file_) \
     {.op = KERNEL_ATTENTION, .format = format_, .isa = isa_, .device = "cpu", .tolerance = tolerance_, \
      .attention = function_, .function = #function_, .file = "kernels/" file_}
+/* INT4's tolerance is wider: its terms are codes from 0 and a minimum, each larger than what they add up to. */
+#define ATTENTIONS(isa_, suffix, file_) \
+    ATTENTION("bf16", 3e-6f, isa_, attention_bf16__##suffix, file_), \
+    ATTENTION("e4m3", 3e-6f, isa_, attention_e4m3__##suffix, file_), \
+    ATTENTION("int8", 3e-6f, isa_, attention_int8__##suffix, file_), \
+    ATTENTION("int4", 1e-5f, isa_, attention_int4__##suffix, file_)
+
 /* What a language model's forward pass is made of. One sum after the other: an error of sqrt(k) ulps as a rule. */
 #define FORWARD(isa_, suffix, end) \
     {.op = KERNEL_SGEMM, .isa = isa_, .device = "cpu", .tolerance = 1e-5f, .sgemm = sgemm__##suffix, \
@@ -112,6 +119,7 @@ static const struct kernel kernels[] = {
 #if defined(__x86_64__)
     READ(ISA_AVX2, avx2, "stream_avx2.c"),
     PRODUCTS(2e-6f, FOURS, ISA_AVX2, avx2, "_avx2.c"),
+    ATTENTIONS(ISA_AVX2, avx2, "attention_avx2.c"),
     ROUNDERS(ISA_AVX2, avx2, "round_avx2.c"),
     JOBS(ISA_AVX2, avx2),
     FINDERS(ISA_AVX2, avx2),
@@ -119,6 +127,7 @@ static const struct kernel kernels[] = {
     FORWARD(ISA_AVX2, avx2, "_avx2"),
     READ(ISA_AVX512, avx512, "stream_avx512.c"),
     PRODUCTS(2e-6f, FOURS, ISA_AVX512, avx512, "_avx512.c"),
+    ATTENTIONS(ISA_AVX512, avx512, "attention_avx512.c"),
     ROUNDERS(ISA_AVX512, avx512, "round_avx512.c"),
     JOBS(ISA_AVX512, avx512),
     FINDERS(ISA_AVX512, avx512),

@@ -15,6 +15,8 @@ PRODUCT_FUNCTIONS(scalar);
 gemv_fn gemv_fp32_naive, gemv_int4_naive;
 round_fn round__scalar;
 attention_fn attention__scalar;
+#define ATTENTION_FUNCTIONS(suffix) \
+    attention_fn attention_bf16__##suffix, attention_e4m3__##suffix, attention_int8__##suffix, attention_int4__##suffix
 
 /* The same for integers with a zero-point or a stored minimum: code = round((x - offset) * inverse) + zero, clamped
  * to 0 ... 2^bits - 1. NaN counts as round() = 0. */
@@ -59,6 +61,8 @@ FINDER_FUNCTIONS(avx512);
 
 PRODUCT_FUNCTIONS(avx2);
 PRODUCT_FUNCTIONS(avx512);
+ATTENTION_FUNCTIONS(avx2);
+ATTENTION_FUNCTIONS(avx512);
 #elif defined(__aarch64__)
 CODER_FUNCTIONS(neon);
 #endif
