@@ -21,6 +21,7 @@ enum key {
     COMMAND(SKIP,     'k',             "skip",     "leave this step for later")                      \
     COMMAND(KNOB,     KEY_CODE_TAB,    "knob",     "turn a knob; plain: :knob NAME=VALUE")           \
     COMMAND(AGAIN,    'n',             "again",    "compute again with a new seed")                  \
+    COMMAND(TENSOR,   't',             "tensor",   "again on a tensor of your own: FILE TENSOR")     \
     COMMAND(CODE,     'c',             "code",     "the C function that computed it")                \
     COMMAND(DIVE,     'd',             "dive",     "a deep dive for this step")                      \
     COMMAND(COPY,     'y',             "copy",     "copy the result as text")                        \
@@ -33,7 +34,7 @@ enum key {
     COMMAND(RECALL,   'e',             "recall",   "cards due now")                                  \
     COMMAND(SEARCH,   '/',             "search",   "search the deep dives")                          \
     COMMAND(STATS,    's',             "stats",    "your calibration")                               \
-    COMMAND(THEME,    't',             "theme",    "next theme")                                     \
+    COMMAND(THEME,    'T',             "theme",    "next theme")                                     \
     COMMAND(MOUSE,    'M',             "mouse",    "mouse on or off")                                \
     COMMAND(REDRAW,   0,               "redraw",   "draw the screen anew (Ctrl-L)")                  \
     COMMAND(HELP,     '?',             "help",     "all keys")                                       \

@@ -188,6 +188,8 @@ static void command_of(const struct host_env *env, const struct lab_question *q,
         json_array_foreach(json_object_get(step, "knobs"), i, knob)
             if (strcmp(view_text(knob, "id", ""), name) == 0 && !json_equal(json_object_get(knob, "value"), value))
                 add_knob(out, size, name, value);
+    if (env->own_path)
+        snprintf(out + strlen(out), size - strlen(out), " --tensor '%s' %s", env->own_path, env->own_tensor);
     if (env->isa)
         snprintf(out + strlen(out), size - strlen(out), " --isa %s", env->isa);
     snprintf(out + strlen(out), size - strlen(out), "%s", device_option());
@@ -235,7 +237,8 @@ static json_t *run(const struct host_env *env, const struct lab_question *q, con
     if (!answer)
         return NULL;
     double elapsed = now_ms() - began;
-    const char *wrong = wrong_kind(step, answer);
+    const char *wrong = env->own_path && !host_own_given(h) ? "this step reads no tensor, it makes its values itself"
+                                                            : wrong_kind(step, answer);
     if (wrong) {
         fail(p, q->lesson, step, wrong);
         json_decref(answer);

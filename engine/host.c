@@ -719,6 +719,11 @@ static json_t *teaching_order(const json_t *kernels)
     return first;
 }
 
+bool host_own_given(const struct host *h)
+{
+    return h->own_given;
+}
+
 json_t *host_used(const struct host *h)
 {
     return json_pack("{s:O, s:o, s:b}", "tensors", h->used_tensors, "kernels", teaching_order(h->used_kernels), "timed",

@@ -13,6 +13,7 @@ struct host_env {
     const char *data;    /* the installation's data folder, or NULL */
     const char *folder;  /* the lesson's own folder, or NULL */
     const char *isa;     /* "scalar", "avx2", ..., or NULL for the best */
+    const char *own_path, *own_tensor; /* what lab.tensor gives first, in place of what it is asked for; or NULL */
     bool        quick;   /* a check: timings take the fewest rounds */
     int         threads; /* 0: as many as the machine has */
     struct pool *pool;   /* those threads, for the kernels; NULL: the worker's alone */
@@ -53,6 +54,9 @@ json_t *host_given(struct host *, const char *step, uint64_t seed, struct host_p
  * references. */
 json_t *host_used(const struct host *);
 json_t *host_values(const struct host *);
+
+/* Whether the calls so far took the learner's own tensor (host_env.own_path). */
+bool host_own_given(const struct host *);
 
 /* What a lesson can call, for the editor stubs: "lab.quantize", "tensor.at", "fmt"; returns NULL for a field that is no
  * function, whose type then stands in `params`. NULL past the end. */

@@ -34,6 +34,7 @@ struct host {
     const char     *calling;          /* the lab function that runs, for reports of its kernels */
     double          called;           /* when it began */
     bool            reporting;        /* the lesson reports progress itself */
+    bool            own_given;        /* the learner's own tensor stood in for the lesson's */
     json_t         *used_tensors, *used_kernels;
     bool            timed;
     json_t         *values;           /* of the last outcome, or NULL */

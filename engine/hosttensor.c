@@ -8,6 +8,7 @@
 
 #include "engine/hostlua.h"
 #include "engine/tensor.h"
+#include "engine/tensorfile.h"
 #include "kernels/quantize.h"
 #include "kernels/random.h"
 
@@ -407,6 +408,39 @@ static struct tensors *open_index(lua_State *L)
     return index;
 }
 
+enum { OWN_MOST = 1 << 24 }; /* elements of a tensor of the learner's own: 64 MiB of floats */
+
+/* [-0, +0] The learner's own tensor into an empty handle, the first rows where it is large; raises if there is none. */
+static void read_own(lua_State *L, struct tensor_handle *t)
+{
+    struct host *h = host_of(L);
+    const char *path = h->env.own_path, *slash = strrchr(path, '/');
+    char why[400] = "", key[256];
+    struct tensorfile *file = tensorfile_open(path, why, sizeof why);
+    const struct safetensor *own = file ? tensorfile_find(file, h->env.own_tensor, why, sizeof why) : NULL;
+    if (own && (!own->count || !dtype_loads(own->dtype) || tensorfile_cols(own) > OWN_MOST)) {
+        snprintf(why, sizeof why, "tensor '%.120s' of '%.160s' cannot be used: %s", own->name, path,
+                 own->count ? "its type or its rows" : "it is empty");
+        own = NULL;
+    }
+    if (own) {
+        uint64_t cols = tensorfile_cols(own), most = OWN_MOST / cols, rows = tensorfile_rows(own);
+        rows = rows < most ? rows : most;
+        snprintf(key, sizeof key, "%.100s of %.100s", *own->name ? own->name : "the array", slash ? slash + 1 : path);
+        t->shared = shared_new((size_t)rows, (size_t)cols, key);
+        if (t->shared)
+            safetensor_floats(own, 0, rows * cols, t->shared->values);
+        else
+            snprintf(why, sizeof why, "out of memory for tensor '%.120s'", own->name);
+    }
+    tensorfile_close(file);
+    if (!t->shared)
+        luaL_error(L, "%s", why);
+    hosttensor_measure(t->shared);
+    host_note(h->used_tensors, t->shared->key);
+    h->own_given = true;
+}
+
 /* lab.tensor "minilm/ffn_in" | "./x.safetensors[:name]" -> tensor: real values. */
 static int lab_tensor(lua_State *L)
 {
@@ -415,6 +449,10 @@ static int lab_tensor(lua_State *L)
     const char *name = luaL_checkstring(L, 1);
     snprintf(key, sizeof key, "%s", name);
     struct tensor_handle *t = hosttensor_push(L);
+    if (h->env.own_path && !h->own_given) {
+        read_own(L, t);
+        return 1;
+    }
     t->shared = cache_find(key);
     if (!t->shared) {
         struct tensor *read = tensor_open(open_index(L), name, h->env.folder, why, sizeof why);

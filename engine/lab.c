@@ -258,7 +258,11 @@ static void answer_compute(json_t *message)
     note_step(lesson, text_of(message, "step"));
     struct lab_question q = { .lesson = lesson, .step = text_of(message, "step"), .seed = seed_of(message),
                               .knobs = json_object_get(message, "knobs"), .guess = json_object_get(message, "guess") };
-    json_t *result = lab_compute(&lab.env, &q, &problem);
+    struct host_env env = lab.env;
+    const json_t *own = json_object_get(message, "own");
+    env.own_path = view_text(own, "path", NULL);
+    env.own_tensor = view_text(own, "tensor", "");
+    json_t *result = lab_compute(&env, &q, &problem);
     if (!result) {
         send_problem(id_of(message), problem.text, problem.path, problem.line);
         return;

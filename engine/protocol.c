@@ -77,7 +77,7 @@ static const struct object from_tutor[] = {
     { "lesson", FIELDS(NEED("sha256"), TEXT("name"), LONG("text")), NULL },
     { "document", FIELDS(ID, TEXT("path"), TEXT("name"), LONG("text")), NULL },
     { "given", FIELDS(ID, NEED("lesson"), NEED("step"), TEXT("seed")), NULL },
-    { "compute", FIELDS(ID, NEED("lesson"), NEED("step"), TEXT("seed"), ANY("knobs"), ANY("guess")), NULL },
+    { "compute", FIELDS(ID, NEED("lesson"), NEED("step"), TEXT("seed"), ANY("knobs"), ANY("guess"), ANY("own")), NULL },
     { "cancel", FIELDS(ID), NULL },
     { "source", FIELDS(ID, NEED("function")), NULL },
     { "kv", FIELDS(ID, NEED("path"), TEXT("kv_format"), NUM("context"), NUM("sequences")), NULL },

@@ -200,6 +200,35 @@ static unsigned do_again(struct session *s, struct outbox *out, bool new_seed)
     return session_request_outcome(s, out);
 }
 
+bool session_takes_tensor(const struct session *s)
+{
+    const struct step *step = session_here(s);
+    return s->phase == PHASE_REVEALED && !s->request_id && step->live &&
+           (step->kind == STEP_PREDICT || step->kind == STEP_EXPLORE);
+}
+
+/* "FILE TENSOR", the last word being the tensor's name; a file alone has one tensor. Nothing: the step's own again. */
+static json_t *own_tensor(const char *text)
+{
+    size_t n = strcspn(text, " ");
+    const char *space = strrchr(text, ' ');
+    if (!*text)
+        return NULL;
+    n = space ? (size_t)(space - text) : n;
+    return json_pack("{s:s%, s:s}", "path", text, n, "tensor", space ? space + 1 : "");
+}
+
+/* The step once more on a tensor of the learner's own file: a look, which no record keeps. */
+static unsigned do_tensor(struct session *s, const char *text, struct outbox *out)
+{
+    if (!session_takes_tensor(s)) {
+        snprintf(s->message, sizeof s->message, "a tensor of your own comes after the reveal");
+        return FX_DRAW | FX_BELL;
+    }
+    session_set(&s->trial.own, own_tensor(text ? text : ""));
+    return session_request_outcome(s, out);
+}
+
 /* A stored outcome again; or one that no lab has given yet, also when the step was skipped for that. */
 static unsigned do_recompute(struct session *s, struct outbox *out)
 {
@@ -286,6 +315,7 @@ static unsigned do_command(struct session *s, enum command command, const char *
     case COMMAND_SKIP:      return do_skip(s, out);
     case COMMAND_CODE:      return do_source(s, out);
     case COMMAND_AGAIN:     return do_again(s, out, true);
+    case COMMAND_TENSOR:    return do_tensor(s, text, out);
     case COMMAND_RECOMPUTE: return do_recompute(s, out);
     case COMMAND_RESET:     return do_reset(s, out);
     case COMMAND_UNDO:      return do_undo(s, out);
@@ -534,8 +564,11 @@ void session_free(struct session *s)
     json_decref(s->given);
     json_decref(s->shown);
     json_decref(s->trial.knobs);
+    json_decref(s->trial.own);
     json_decref(s->asked.knobs);
+    json_decref(s->asked.own);
     json_decref(s->shown_trial.knobs);
+    json_decref(s->shown_trial.own);
     json_decref(s->overlay);
     free(s->states);
     free(s->learner_seed);

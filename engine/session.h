@@ -42,6 +42,7 @@ bool            session_overlaid(const struct session *); /* source or a dive li
                                                             * scroll closes it */
 bool            session_busy(const struct session *);      /* waits for store or lab: plain mode reads no line */
 /* What plain mode should ask for next. */
+bool            session_takes_tensor(const struct session *); /* COMMAND_TENSOR would compute this step again */
 enum session_wants { WANTS_NOTHING, WANTS_LINE, WANTS_CONFIDENCE, WANTS_GRADE };
 enum session_wants session_wants(const struct session *);
 

@@ -17,6 +17,7 @@ void session_set_trial(struct trial *to, const struct trial *from)
 {
     session_set(&to->knobs, json_incref(from->knobs));
     to->again = from->again;
+    session_set(&to->own, json_incref(from->own));
 }
 
 void session_first_trial(const struct session *s, struct trial *trial)
@@ -27,6 +28,7 @@ void session_first_trial(const struct session *s, struct trial *trial)
         json_object_set(values, view_text(knob, "id", ""), json_object_get(knob, "value"));
     session_set(&trial->knobs, values);
     trial->again = 0;
+    session_set(&trial->own, NULL);
 }
 
 /* JSON knows two kinds of numbers: a knob turned away and back may be the other one. */
@@ -38,7 +40,7 @@ static bool same_value(const json_t *a, const json_t *b)
 
 bool session_explored(const struct session *s)
 {
-    bool explored = s->shown_trial.again > 0;
+    bool explored = s->shown_trial.again > 0 || s->shown_trial.own;
     for (size_t i = 0; i < json_array_size(session_knobs(s)); i++) {
         const json_t *knob = json_array_get(session_knobs(s), i);
         explored = explored || !same_value(json_object_get(s->shown_trial.knobs, view_text(knob, "id", "")),

@@ -46,6 +46,8 @@ unsigned session_request_outcome(struct session *s, struct outbox *out)
     out->request = json_pack("{s:s, s:I, s:s, s:s, s:s, s:O, s:o}", "type", "compute", "id", (json_int_t)s->request_id,
                              "lesson", document_sha256(s->document), "step", step->id, "seed", seed, "knobs",
                              s->trial.knobs, "guess", guess_for_lab(s));
+    if (s->trial.own)
+        json_object_set(out->request, "own", s->trial.own);
     return FX_LAB | FX_DRAW;
 }
 

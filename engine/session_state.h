@@ -43,6 +43,7 @@ struct pending {
 struct trial {
     json_t *knobs;   /* name -> value */
     int     again;   /* how many other seeds were tried */
+    json_t *own;     /* {"path", "tensor"} of the learner's own, or NULL: the step's; never changed in place either */
 };
 
 enum { MOST_PENDING = 16, MOST_OPTIONS = 16, MOST_CELLS = 128 };

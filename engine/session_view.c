@@ -186,7 +186,9 @@ static void add_comparison(const struct session *s, json_t *body)
         snprintf(words, sizeof words, "Not scored: %.400s", view_text(values, "unscored", ""));
     else if (verdict == VERDICT_HIT && !answer_hit(step, guess, answer))
         snprintf(words, sizeof words, "Right: within what this machine's timings part.");
-    if (session_explored(s))
+    if (s->shown_trial.own)
+        add(body, prose("On your tensor; your guess was for the step's own."));
+    else if (session_explored(s))
         add(body, prose("At these knobs and this seed; your guess was for the first ones."));
     else if (*words)
         add(body, prose(words));
@@ -576,6 +578,12 @@ static void answer_keys(const struct session *s, json_t *keys)
         key(keys, COMMAND_NO_IDEA, "no idea");
 }
 
+/* What the outcome on screen was computed on: sample tensors have a '/' in their names. */
+static const char *shown_tensor(const struct session *s)
+{
+    return view_text(json_object_get(s->shown, "provenance"), "tensor", "");
+}
+
 static json_t *keys(const struct session *s)
 {
     json_t *list = json_array();
@@ -608,6 +616,8 @@ static json_t *keys(const struct session *s)
             key(list, COMMAND_CODE, "the code");
         if (json_array_size(json_object_get(session_here(s)->json, "dives")))
             key(list, COMMAND_DIVE, "deeper");
+        if (session_here(s)->live && (s->shown_trial.own || strchr(shown_tensor(s), '/')))
+            key(list, COMMAND_TENSOR, "your tensor");
         break;
     case PHASE_COMMITTED:
         if (s->request_id)

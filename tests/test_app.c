@@ -405,7 +405,7 @@ static void help_lists_every_command(void **unused)
     key(&s, '!');
     assert_true(s.effects & FX_FILE);
     assert_non_null(strstr(s.file, "\"step\": \"hello\""));
-    key(&s, 't');
+    key(&s, 'T');
     assert_string_equal(record_text(&s, "kind"), "setting");
     assert_string_equal(view_text(json_object_get(s.record, "payload"), "value", ""), app_theme(s.app));
     close_stage(&s);

@@ -206,6 +206,43 @@ static void knobs_turned_back_are_the_first_ones(void **unused)
     rig_close(&r);
 }
 
+/* A tensor of one's own: only after the reveal; it stays for the knobs, goes when none is named, and is not stored. */
+static void a_tensor_of_ones_own(void **unused)
+{
+    struct rig r;
+    const struct event asks = { .kind = EVENT_COMMAND, .command = COMMAND_TENSOR, .text = "my models/a.gguf blk.0.w" };
+    (void)unused;
+    rig_open(&r);
+    rig_go(&r, "number");
+    assert_false(session_takes_tensor(r.session));
+    rig_feed(&r, asks);
+    assert_null(r.request);
+    guess(&r, "40", '2');
+    assert_true(session_takes_tensor(r.session));
+    rig_feed(&r, asks);
+    const json_t *own = json_object_get(r.request, "own");
+    assert_string_equal(view_text(own, "path", ""), "my models/a.gguf");
+    assert_string_equal(view_text(own, "tensor", ""), "blk.0.w");
+    assert_false(session_takes_tensor(r.session));
+    rig_lab(&r);
+    assert_false(r.effects & FX_STORE);
+    assert_true(rig_shows(&r, "On your tensor"));
+    rig_feed(&r, (struct event){ .kind = EVENT_COMMAND, .command = COMMAND_KNOB, .text = "times=30" });
+    assert_string_equal(view_text(json_object_get(r.request, "own"), "tensor", ""), "blk.0.w");
+    rig_lab(&r);
+    rig_feed(&r, (struct event){ .kind = EVENT_COMMAND, .command = COMMAND_TENSOR, .text = "one.npy" });
+    assert_string_equal(view_text(json_object_get(r.request, "own"), "path", ""), "one.npy");
+    assert_string_equal(view_text(json_object_get(r.request, "own"), "tensor", "?"), "");
+    rig_lab(&r);
+    rig_feed(&r, (struct event){ .kind = EVENT_COMMAND, .command = COMMAND_TENSOR, .text = "" });
+    assert_non_null(r.request);
+    assert_null(json_object_get(r.request, "own"));
+    rig_lab(&r);
+    assert_false(r.effects & FX_STORE);
+    assert_true(rig_shows(&r, "At these knobs"));
+    rig_close(&r);
+}
+
 static void a_lab_lost_over_a_source_computes_nothing(void **unused)
 {
     struct rig r;
@@ -640,6 +677,7 @@ int main(void)
         cmocka_unit_test(a_live_dive_is_computed_below_its_text),
         cmocka_unit_test(canceled_knobs_turn_back),
         cmocka_unit_test(knobs_turned_back_are_the_first_ones),
+        cmocka_unit_test(a_tensor_of_ones_own),
         cmocka_unit_test(a_lab_lost_over_a_source_computes_nothing),
         cmocka_unit_test(facts_without_blocks_are_not_asked_again),
         cmocka_unit_test(a_typed_place_lies_on_the_axis),

@@ -184,9 +184,46 @@ void actors_warm(struct actors *actors, const struct document *document)
         labproc_step(actors->lab, monotonic());
 }
 
+/* The file of a tensor of the learner's own, as our own lab is to open it: whole, and the home folder written out. */
+static void settle_own(const struct actors *actors, json_t *own)
+{
+    char path[PATH_MAX], real[PATH_MAX];
+    const char *given = view_text(own, "path", ""), *home = getenv("HOME");
+    if (actors->options->lab)
+        return;
+    snprintf(path, sizeof path, "%s%s", *given == '~' && given[1] == '/' && home ? home : "",
+             *given == '~' && given[1] == '/' && home ? given + 1 : given);
+    json_object_set_new(own, "path", json_string(realpath(path, real) ? real : path));
+}
+
+/* A lab that may read the lesson's folder and that one file; the next request without one gets another. */
+static void want_own(struct actors *actors, const char *lesson, const char *file)
+{
+    char wanted[PATH_MAX], opened[PATH_MAX];
+    bool is_file = scope(lesson, wanted);
+    snprintf(opened, sizeof opened, "%.2000s\n%.2000s", wanted, file);
+    if (strcmp(opened, actors->opened) == 0)
+        return;
+    json_t *open = open_message(actors->options, wanted, is_file);
+    json_object_set_new(open, "files", json_pack("[s]", file));
+    labproc_reopen(actors->lab, open);
+    json_decref(open);
+    memcpy(actors->opened, opened, sizeof opened);
+    offer(actors, lesson);
+}
+
 static void to_lab(struct actors *actors, json_t *request)
 {
-    if (want_lab(actors, path_of(actors, view_text(request, "lesson", NULL))))
+    const char *lesson = path_of(actors, view_text(request, "lesson", NULL));
+    json_t *own = json_object_get(request, "own");
+    bool wanted = own ? actors->lab || want_lab(actors, lesson) : want_lab(actors, lesson);
+    if (wanted && own && lesson) {
+        json_t *copy = json_copy(own);
+        settle_own(actors, copy);
+        want_own(actors, lesson, view_text(copy, "path", ""));
+        json_object_set_new(request, "own", copy);
+    }
+    if (wanted)
         labproc_send(actors->lab, request);
     else
         json_decref(request);

@@ -388,7 +388,7 @@ static unsigned toggle(struct app *a, enum popup popup)
 {
     a->popup = a->popup == popup ? POPUP_NONE : popup;
     a->scroll = 0;
-    if (popup == POPUP_JUMP)
+    if (popup == POPUP_JUMP || popup == POPUP_TENSOR)
         line_clear(&a->line);
     a->focus = popup == POPUP_JUMP && a->session ? session_step(a->session) : a->focus;
     return FX_DRAW;
@@ -473,7 +473,20 @@ static unsigned recall_does(struct app *a, const struct event *e, struct outbox 
 
 static bool typing(const struct app *a)
 {
-    return filtering(a) || (a->place == PLACE_LESSON && a->popup == POPUP_NONE && session_typing(a->session));
+    return filtering(a) || a->popup == POPUP_TENSOR ||
+           (a->place == PLACE_LESSON && a->popup == POPUP_NONE && session_typing(a->session));
+}
+
+/* The file and the tensor are typed; Enter runs the step on them. */
+static unsigned tensor_key(struct app *a, uint32_t key, struct outbox *out)
+{
+    char typed[LINE_MAX_BYTES + 1];
+    if (key != KEY_CODE_ENTER)
+        return line_key(&a->line, key) ? FX_DRAW : FX_BELL;
+    memcpy(typed, a->line.text, sizeof typed);
+    a->popup = POPUP_NONE;
+    const struct event e = { .kind = EVENT_COMMAND, .command = COMMAND_TENSOR, .text = typed };
+    return FX_DRAW | session_does(a, &e, out);
 }
 
 static unsigned popup_key(struct app *a, const struct event *e, struct outbox *out)
@@ -483,6 +496,8 @@ static unsigned popup_key(struct app *a, const struct event *e, struct outbox *o
         return toggle(a, a->popup);
     if (a->popup == POPUP_JUMP)
         return menu_key(a, e->key, out);
+    if (a->popup == POPUP_TENSOR)
+        return tensor_key(a, e->key, out);
     if (lines)
         return scroll_by(a, lines);
     if (e->key == 'q' || command_of_key(e->key) == COMMAND_HELP || e->key == KEY_CODE_ENTER)
@@ -493,8 +508,10 @@ static unsigned popup_key(struct app *a, const struct event *e, struct outbox *o
 static unsigned lesson_key(struct app *a, const struct event *e, struct outbox *out)
 {
     unsigned effects = 0;
-    if (!typing(a) && !session_overlaid(a->session))
-        effects = command(a, command_of_key(e->key), out);
+    if (!typing(a) && !session_overlaid(a->session)) {
+        bool own = command_of_key(e->key) == COMMAND_TENSOR && session_takes_tensor(a->session);
+        effects = own ? toggle(a, POPUP_TENSOR) : command(a, command_of_key(e->key), out);
+    }
     if (effects)
         return effects;
     effects = session_does(a, e, out);
@@ -539,6 +556,8 @@ static unsigned text(struct app *a, const struct event *e, struct outbox *out)
         return session_does(a, e, out);
     if (a->popup == POPUP_NONE && a->place == PLACE_RECALL && a->recall)
         return recall_does(a, e, out);
+    if (a->popup == POPUP_TENSOR)
+        return line_insert(&a->line, e->text, false) ? FX_DRAW : FX_BELL;
     return menu_text(a, e->text);
 }
 

@@ -279,11 +279,21 @@ static json_t *help(void)
         "view", "table", "columns", "key", "name", "what it does", "rows", rows);
 }
 
+static json_t *tensor(const struct app *a)
+{
+    return json_pack("[{s:s, s:s}, {s:s, s:s}, o]", "view", "heading", "text", "A tensor of your own", "view", "prose",
+                     "text",
+                     "This step once more, on a tensor of a .safetensors, .gguf or .npy file of yours in place of its "
+                     "own. Nothing: its own again. 'saffron inspect FILE' lists what a file holds.",
+                     filter(a, "file and tensor", "model.gguf blk.0.ffn_up.weight"));
+}
+
 static json_t *overlay(const struct app *a)
 {
     switch (a->popup) {
     case POPUP_HELP: return help();
     case POPUP_JUMP: return jump(a);
+    case POPUP_TENSOR: return tensor(a);
     case POPUP_DIVE: {
         json_t *blocks = json_deep_copy(json_object_get(a->dive, "body"));
         json_array_insert_new(blocks, 0,
@@ -321,6 +331,8 @@ json_t *app_view(const struct app *a)
         json_t *keys = json_array();
         if (a->popup == POPUP_JUMP)
             add_key(keys, COMMAND_NEXT, "go");
+        if (a->popup == POPUP_TENSOR)
+            add_key(keys, COMMAND_NEXT, "compute");
         escape_key(keys, "close");
         json_object_set_new(view, "overlay", overlay(a));
         json_object_set_new(view, "keys", keys);

@@ -53,6 +53,12 @@ static bool compute(struct drive *d, char *error, size_t size)
         if (complain(d, error, size))
             return false;
     }
+    if (d->options->tensor[0]) {
+        char own[PATH_MAX + 600];
+        const char *name = d->options->tensor[1];
+        snprintf(own, sizeof own, "%s%s%s", d->options->tensor[0], name ? " " : "", name ? name : "");
+        drive_command(d, COMMAND_TENSOR, own);
+    }
     if (!complain(d, error, size) && !d->result)
         snprintf(error, size, "step '%s' gave no result", d->lesson.step);
     return d->result != NULL && !*error;

@@ -53,6 +53,7 @@ static const struct option table[] = {
     { { "--act-order", NULL, " quantize ", NULL, "gptq takes columns with large inputs first" }, FLAG, AT(act_order) },
     { { "--calib", "FILE TENSOR", " quantize quality ", NULL, "inputs of the layer, for methods that need them" },
       FILE_AND_NAME, AT(calib) },
+    { { "--tensor", "FILE TENSOR", " run ", NULL, "compute on a tensor of your own" }, FILE_AND_NAME, AT(tensor) },
     { { "--emit", "LIST", " quantize ", NULL, "codes,scales,dequant: what --out gets; all by default" }, TEXT,
       AT(emit) },
     { { "--out", "FILE", " quantize ", NULL, "write the result as .safetensors" }, TEXT, AT(out) },

@@ -18,6 +18,7 @@ struct options {
     const char *kv_format, *output, *size, *theme, *to;
     const char *format, *scale, *zero_point, *clip, *mx, *rounding, *overflow, *method, *alpha, *damp, *emit, *out;
     const char *only;
+    const char *tensor[2];                              /* as calib */
     const char *calib[2];                               /* file and tensor; the second may be NULL */
     const char *text, *activations, *activation_scale, *outliers;
     bool        act_order;

@@ -1,0 +1,83 @@
+#!/bin/sh
+# test_own_tensor: a step again on a tensor of the learner's own file: in plain mode, on the screen, by `saffron run`.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+SAFFRON=${SAFFRON:-$PWD/build/saffron}
+work=$(mktemp -d "${TMPDIR:-/tmp}/saffron-own.XXXXXX") || exit 2
+session=saffron-own-$$
+trap 'tmux -L "$session" kill-server 2>/dev/null; rm -rf "$work"' EXIT
+export HOME="$work" XDG_STATE_HOME="$work/state"
+blocks=$PWD/tests/vectors/blocks.gguf
+
+say() { if [ "$1" -eq 0 ]; then echo "ok $2"; else echo "not ok $2: $3"; fi; }
+
+cat >"$work/own.lua" <<'LUA'
+return lesson { id = "own", title = "Own", win = "see it on your own values",
+  predict { id = "amax", ask = "How large is the largest?", number = { within = "10 %" },
+    knobs = { times = { 1, from = 1, to = 4 } },
+    compute = function(lab, knob)
+      local x = lab.tensor "minilm/ffn_in"
+      return { answer = x.amax * knob.times, rows = x.rows, name = x.name }
+    end,
+    reveal = function(o) return { "It is " .. fmt(o.answer) .. " in " .. o.name .. ", " .. o.rows .. " rows." } end,
+    card = { front = "f", back = "b" } },
+  predict { id = "none", ask = "And of these?", number = { within = "10 %" },
+    compute = function(lab) return { answer = lab.gaussian { n = 100 }.amax } end,
+    reveal = function(o) return { "It is " .. fmt(o.answer) .. "." } end, card = { front = "f", back = "b" } },
+}
+LUA
+
+# shows NAME PATTERN: what the session below printed.
+shows()
+{
+    grep -q -- "$2" "$work/out"
+    say $? "$1" "no '$2' in: $(tail -n 12 "$work/out")"
+}
+cp "$blocks" "$work/mine.gguf"
+printf '%s\n' '10@50' ":tensor $blocks q4_k" ':knob times=2' ":tensor $blocks nope" ":tensor $work/none x" ':tensor' \
+    ':tensor ~/mine.gguf q6_k' '' '3@50' ":tensor $blocks q4_k" ':quit' |
+    timeout 60 "$SAFFRON" --plain --seed 7 "$work/own.lua" >"$work/out" 2>&1
+shows "its own tensor first" "It is 28.8 in minilm/ffn_in, 128 rows"
+shows "then the learner's" "It is 67.2 in q4_k of blocks.gguf, 3 rows"
+shows "the guess was for another" "^On your tensor; your guess was for the step's own"
+shows "a knob goes on with it" "It is 134.* in q4_k of blocks.gguf"
+shows "what computed it is named" "^computed now, cpu, .*, q4_k of blocks.gguf, seed"
+shows "no such tensor" "no tensor 'nope' in '.*blocks.gguf'"
+shows "no such file" "cannot read '$work/none': No such file"
+shows "nothing: its own again" "It is 57.6 in minilm/ffn_in"
+shows "a file in the home folder" "in q6_k of mine.gguf"
+shows "a step without a tensor says so" "this step reads no tensor"
+
+out=$("$SAFFRON" run "$work/own.lua:amax" --tensor "$blocks" q6_k 2>&1)
+echo "$out" | grep -q "in q6_k of blocks.gguf" && echo "$out" | grep -q -- "--tensor '$blocks' q6_k"
+say $? "run --tensor, and the command that does it again" "$out"
+out=$("$SAFFRON" run "$work/own.lua:amax" 2>&1)
+echo "$out" | grep -q "in minilm/ffn_in" && ! echo "$out" | grep -q "blocks.gguf"
+say $? "what was stored is the step's own outcome" "$out"
+"$SAFFRON" run "$work/own.lua:amax" --tensor "$blocks" zz >"$work/out" 2>"$work/err"
+[ $? -eq 2 ] && [ "$(wc -l <"$work/err")" -eq 1 ] && grep -q "no tensor 'zz'" "$work/err"
+say $? "run with no such tensor" "$(cat "$work/err")"
+
+if ! command -v tmux >/dev/null; then
+    echo "ok a screen # SKIP no tmux"
+    exit 0
+fi
+# sees NAME PATTERN: the screen comes to show it
+sees()
+{
+    tries=0
+    until tmux -L "$session" capture-pane -p 2>/dev/null | grep -q -- "$2" || [ $tries -gt 200 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+    tmux -L "$session" capture-pane -p 2>/dev/null | grep -q -- "$2"
+    say $? "$1" "$(tmux -L "$session" capture-pane -p 2>/dev/null | head -n 8)"
+}
+tmux -L "$session" -f /dev/null new-session -d -x 100 -y 30 "TERM=tmux-256color $SAFFRON $work/own.lua:amax"
+sees "the reveal" "minilm/ffn_in, 128 rows"
+tmux -L "$session" send-keys t
+sees "t asks for a file" "A tensor of your own"
+tmux -L "$session" send-keys "$blocks q4_k" Enter
+sees "and computes the step on it" "67.2 in q4_k of blocks.gguf"
+tmux -L "$session" send-keys t Escape
+sees "Esc leaves it" "67.2 in q4_k of blocks.gguf"
