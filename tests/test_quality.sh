@@ -47,6 +47,13 @@ cmp -s "$work/out" "$work/first"
 say $? "the same for any number of threads" "$(diff "$work/out" "$work/first" | head -3)"
 expect "tokens of another vocabulary" 0 '"bits_per_token"' tests/models/qwen3 --text "$work/tokens.npy" --format e4m3 --json
 
+# The README's figures of two schemes are what comes out now.
+SAFFRON="$SAFFRON" sh lessons/model/table.sh --format int4,nvfp4 >"$work/table"
+grep -q "fp32" "$work/table" && sed 's/^| [0-9]* | //' "$work/table" | while read -r row; do
+    grep -qF "$row" README.md || exit 1
+done
+say $? "the README's figures" "$(cat "$work/table")"
+
 expect "no model" 2 "^saffron: cannot open '/nowhere'" /nowhere
 expect "a file instead of a folder" 2 "^saffron: cannot open 'README.md'" README.md
 expect "a folder without a model" 2 "^saffron: cannot open .*config.json" tests --text README.md
