@@ -79,14 +79,16 @@ static const struct host_doc docs[] = {
       "What enters that linear layer of the unrounded lab model on the held-out text, [tokens, in]." },
     { "lab.gemv",
       "options: { formats: string[], rows?: integer, cols?: integer, batch?: integer, batches?: integer[],"
-      " rounds?: integer, repeat?: integer }",
+      " rounds?: integer, repeat?: integer, threads?: integer }",
       "timings",
-      "Times matrix x vector in each format, or one format at several batches, in turn; .stream is a loop that only"
+      "Times matrix x vector in each format, \"e4m3:bf16\" with these activations,"
+      " or one format at several batches, in turn; .stream is a loop that only"
       " reads." },
     { "lab.attention",
       "options: { cases: { name: string, heads?: integer, kv_heads?: integer, head_dim?: integer, tokens?: integer,"
-      " format?: string }[], rounds?: integer }",
-      "timings", "Times how one new token looks back, in each case, in turn." },
+      " format?: string }[], rounds?: integer, threads?: integer }",
+      "timings",
+      "Times how one new token looks back, in each case, in turn; output_sqnr_db against FP64 over a BF16 cache." },
     { "lab.read", "options: { threads?: integer }", "timing",
       "How fast this machine's memory is read: gb_per_s of the fastest of 15 passes." },
     { "lab.machine", "", "{ cpu: string, isa: string, cores: integer, cache_bytes: integer }", "This machine." },

@@ -1,6 +1,6 @@
 /* hosttime.c: the functions of `lab` that time this machine: products, attention, reading memory.
- * One core, in rounds (rounds.h): medians with their middle half, the order with its ties, and a word when the machine
- * is too noisy to judge a guess by. In a check rounds are few and matrices small. */
+ * One core unless asked for more, in rounds (rounds.h): medians with their middle half, the order with its ties, and a
+ * word when the machine is too noisy to judge a guess by. In a check rounds are few and matrices small. */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -14,6 +14,7 @@
 #include "kernels/attention.h"
 #include "kernels/format.h"
 #include "kernels/kernel.h"
+#include "kernels/pool.h"
 #include "kernels/random.h"
 
 enum {
@@ -25,6 +26,7 @@ enum {
     THREADS_MOST = 64,
     QUICK        = 8,     /* a check's matrices are smaller by this */
     READS        = 15,
+    CHECKED_TOKENS = 128, /* of the cache that an output's error is measured on */
 };
 #define TIMED_SECONDS 4.0  /* rounds stop here, after the least */
 
@@ -105,6 +107,13 @@ static int rounds_of(lua_State *L)
     return host_of(L)->env.quick ? ROUNDS_LEAST : rounds;
 }
 
+/* How a call computes: polls for a cancel, with the threads of option `threads` (1). Owned by who keeps it. */
+static struct progress threads_of(lua_State *L)
+{
+    int threads = (int)host_number(L, 1, "threads", 1, 1, THREADS_MOST);
+    return (struct progress){ .tick = poll_cancel, .pool = pool_open(threads) };
+}
+
 /* --- products ----------------------------------------------------------------------------------------------------- */
 
 /* Matrices are kept as long as the learner turns the knobs of one step: making them takes longer than timing them. */
@@ -136,6 +145,7 @@ struct timing {
     char         batch_name[ROUNDS_SERIES][8];
     int          count;              /* the read loop comes after them */
     size_t       rows, cols, batch;  /* the largest batch */
+    struct progress how;
     int          repeat;             /* times that each is computed in a round: small ones are over too soon */
     float       *x, *y;
     enum kernel_status status;
@@ -148,6 +158,8 @@ static int collect_timing(lua_State *L)
     free(t->x);
     free(t->y);
     t->x = t->y = NULL;
+    pool_close(t->how.pool);
+    t->how.pool = NULL;
     return 0;
 }
 
@@ -193,13 +205,18 @@ static const struct matrix *matrix_for(lua_State *L, const struct format *f, siz
     return &kept[kept_count++];
 }
 
-/* "int4-naive" is the format int4 by the naive loop. */
+/* The kernel of "int4-naive", the format by the naive loop, or of "e4m3:bf16", the format with these activations. */
 static void read_format(lua_State *L, struct timed *item)
 {
     char name[32];
-    const char *naive = strstr(item->name, "-naive");
-    snprintf(name, sizeof name, "%.*s", (int)(naive ? naive - item->name : (ptrdiff_t)strlen(item->name)), item->name);
-    item->kernel = kernel_find(naive ? KERNEL_GEMV_NAIVE : KERNEL_GEMV, name, host_isa(host_of(L)));
+    size_t n = strcspn(item->name, ":");
+    const char *naive = strstr(item->name, "-naive"), *input = item->name[n] ? item->name + n + 1 : NULL;
+    snprintf(name, sizeof name, "%.*s", (int)(naive ? naive - item->name : (ptrdiff_t)n), item->name);
+    for (int a = 0; input && a < ACTIVATIONS; a++)
+        if (strcmp(input, activation_name((enum activation)a)) == 0)
+            item->kernel = kernel_find_product(name, (enum activation)a, host_isa(host_of(L)));
+    if (!input)
+        item->kernel = kernel_find(naive ? KERNEL_GEMV_NAIVE : KERNEL_GEMV, name, host_isa(host_of(L)));
     if (!item->kernel)
         luaL_error(L, "lab.gemv: no kernel for format '%s'", item->name);
 }
@@ -278,7 +295,7 @@ static bool run_gemv(void *ctx, int i)
         if (item->kernel->op == KERNEL_READ)
             (void)item->kernel->read(item->matrix->codes, read_bytes(item->matrix));
         else
-            t->status = gemv(item->kernel, item->matrix, t->x, item->batch, t->y, &quiet);
+            t->status = gemv(item->kernel, item->matrix, t->x, item->batch, t->y, &t->how);
     if (watch_canceled())
         t->status = KERNEL_CANCELED;
     return t->status == KERNEL_OK;
@@ -305,6 +322,10 @@ static void push_products(lua_State *L, const struct timing *t)
                     t->repeat);
         host_set_string(L, "format", item->name);
         host_set_string(L, "kernel", item->kernel->function);
+        if (!read) {
+            host_set_string(L, "activations", activation_name(item->kernel->activation));
+            host_set_string(L, "granularity", activation_granularity(item->kernel->activation));
+        }
         host_set_number(L, "flops", read ? 0 : 2 * (double)t->rows * (double)t->cols * (double)item->batch);
         host_note(host_of(L)->used_kernels, item->kernel->function);
         if (read)
@@ -318,14 +339,17 @@ static void push_products(lua_State *L, const struct timing *t)
     set_order(L, &t->rounds, names, t->count);
 }
 
-/* lab.gemv { formats = { "fp16", "int4", "int4-naive" }, rows =, cols =, batch = 1 | batches = { 1, 16 }, rounds = 11,
- * repeat = 1 } -> { { format, seconds, low, high, fastest, times, times_low, times_high, bytes, gb_per_s, flops,
- * kernel }, ..., stream = the read loop, rows, cols, rounds, dropped, noisy, order, ties }. */
+/* lab.gemv { formats = { "fp16", "int4", "e4m3:bf16", "int4-naive" }, rows =, cols =, batch = 1 | batches = { 1, 16 },
+ * rounds = 11, repeat = 1, threads = 1 } -> { { format, activations, granularity, seconds, low, high, fastest, times,
+ * times_low, times_high, bytes, gb_per_s, flops, kernel }, ..., stream = the read loop (one thread), rows, cols,
+ * rounds, dropped, noisy, order, ties }. Rounding the activations is timed. */
 static int lab_gemv(lua_State *L)
 {
-    static const char *const names[] = { "formats", "rows", "cols", "batch", "batches", "rounds", "repeat", NULL };
+    static const char *const names[] = { "formats", "rows", "cols", "batch", "batches", "rounds", "repeat",
+                                         "threads", NULL };
     host_options(L, 1, names);
     struct timing *t = push_timing(L);
+    t->how = threads_of(L);
     t->batch = (size_t)host_number(L, 1, "batch", 1, 1, BATCH_MOST);
     t->repeat = (int)host_number(L, 1, "repeat", 1, 1, 10000);
     read_formats(L, t);
@@ -353,6 +377,7 @@ struct looks {
     struct kvcache   cache[ROUNDS_SERIES];
     size_t           heads[ROUNDS_SERIES];
     float           *q, *y;
+    struct progress  how;
     enum kernel_status status;
     struct rounds    rounds;
 };
@@ -366,6 +391,8 @@ static int collect_looks(lua_State *L)
     free(t->q);
     free(t->y);
     t->q = t->y = NULL;
+    pool_close(t->how.pool);
+    t->how.pool = NULL;
     return 0;
 }
 
@@ -409,18 +436,48 @@ static bool run_attention(void *ctx, int i)
     struct looks *t = ctx;
     struct attention a = { .cache = &t->cache[i], .heads = t->heads[i], .q = t->q,
                            .scale = 1 / sqrtf((float)t->cache[i].shape.head_dim) };
-    t->status = attention(t->kernel[i], &a, t->y, &quiet);
+    t->status = attention(t->kernel[i], &a, t->y, &t->how);
     if (watch_canceled())
         t->status = KERNEL_CANCELED;
     return t->status == KERNEL_OK;
 }
 
+/* The output of a case's kernel over a short cache of its format, against FP64 over the same numbers in BF16: dB. What
+ * is left of BF16's own case is the kernel's error. */
+static enum kernel_status look_error(const struct looks *t, int i, double *db)
+{
+    struct kvcache_shape shape = t->cache[i].shape;
+    shape.tokens = shape.tokens < CHECKED_TOKENS ? shape.tokens : CHECKED_TOKENS;
+    size_t n = t->heads[i] * shape.head_dim;
+    double *exact = malloc(n * sizeof *exact), signal = 0, noise = 0;
+    struct kvcache cache = { 0 }, wide = { 0 };
+    enum kernel_status status = kvcache_seeded(&cache, t->cache[i].format, &shape, GEMV_SEED, &quiet);
+    if (status == KERNEL_OK)
+        status = kvcache_seeded(&wide, format_find("bf16"), &shape, GEMV_SEED, &quiet);
+    struct attention a = { .cache = &wide, .heads = t->heads[i], .q = t->q,
+                           .scale = 1 / sqrtf((float)shape.head_dim) };
+    if (status == KERNEL_OK)
+        status = exact ? attention_exact(&a, exact, NULL) : KERNEL_NO_MEMORY;
+    a.cache = &cache;
+    if (status == KERNEL_OK)
+        status = attention(t->kernel[i], &a, t->y, &t->how);
+    for (size_t k = 0; status == KERNEL_OK && k < n; k++) {
+        signal += exact[k] * exact[k];
+        noise += ((double)t->y[k] - exact[k]) * ((double)t->y[k] - exact[k]);
+    }
+    *db = sqnr_db(signal, noise);
+    kvcache_free(&cache);
+    kvcache_free(&wide);
+    free(exact);
+    return status;
+}
+
 /* lab.attention { cases = { { name =, heads =, kv_heads =, head_dim =, tokens =, format = "bf16" }, ... },
- * rounds = 11 }
- * -> a timing for each, with name and flops, and rounds, dropped, noisy, order, ties: one new token looks back. */
+ * rounds = 11, threads = 1 } -> a timing for each, with name, flops, kernel and output_sqnr_db (of Gaussian keys and
+ * values), and rounds, dropped, noisy, order, ties: one new token looks back. */
 static int lab_attention(lua_State *L)
 {
-    static const char *const names[] = { "cases", "rounds", NULL };
+    static const char *const names[] = { "cases", "rounds", "threads", NULL };
     host_options(L, 1, names);
     struct looks *t = lua_newuserdatauv(L, sizeof *t, 0);
     memset(t, 0, sizeof *t);
@@ -430,6 +487,7 @@ static int lab_attention(lua_State *L)
         lua_setfield(L, -2, "__gc");
     }
     lua_setmetatable(L, -2);
+    t->how = threads_of(L);
     if (lua_getfield(L, 1, "cases") != LUA_TTABLE)
         return luaL_error(L, "lab.attention needs cases: { { name = \"a\", heads = 32, kv_heads = 8 }, ... }");
     for (int i = 0; lua_rawgeti(L, -1, i + 1) == LUA_TTABLE && i < ROUNDS_SERIES; i++) {
@@ -443,8 +501,11 @@ static int lab_attention(lua_State *L)
     lua_createtable(L, t->count, 4);
     for (int i = 0; i < t->count; i++) {
         const struct kvcache *c = &t->cache[i];
+        double db = 0;
+        host_check(L, look_error(t, i, &db), "lab.attention");
         push_series(L, &t->rounds, i, (double)c->bytes, 1);
         host_set_string(L, "name", t->name[i]);
+        host_set_number(L, "output_sqnr_db", db);
         host_set_string(L, "kernel", t->kernel[i]->function);
         host_set_number(L, "flops", 4.0 * (double)t->heads[i] * (double)c->shape.head_dim * (double)c->shape.tokens);
         host_note(t->host->used_kernels, t->kernel[i]->function);

@@ -502,6 +502,9 @@ local lab = {}
 ---@field gb_per_s number
 ---@field flops number
 ---@field kernel string
+---@field activations string of lab.gemv's: fp32, int8 or bf16
+---@field granularity string how fine the activations' scales are
+---@field output_sqnr_db number of lab.attention's
 
 ---@class timings
 ---@field [integer] timing
@@ -625,13 +628,13 @@ function lab.parameter(options) end
 ---@return tensor
 function lab.activations(options) end
 
---- Times matrix x vector in each format, or one format at several batches, in turn; .stream is a loop that only reads.
----@param options { formats: string[], rows?: integer, cols?: integer, batch?: integer, batches?: integer[], rounds?: integer, repeat?: integer }
+--- Times matrix x vector in each format, "e4m3:bf16" with these activations, or one format at several batches, in turn; .stream is a loop that only reads.
+---@param options { formats: string[], rows?: integer, cols?: integer, batch?: integer, batches?: integer[], rounds?: integer, repeat?: integer, threads?: integer }
 ---@return timings
 function lab.gemv(options) end
 
---- Times how one new token looks back, in each case, in turn.
----@param options { cases: { name: string, heads?: integer, kv_heads?: integer, head_dim?: integer, tokens?: integer, format?: string }[], rounds?: integer }
+--- Times how one new token looks back, in each case, in turn; output_sqnr_db against FP64 over a BF16 cache.
+---@param options { cases: { name: string, heads?: integer, kv_heads?: integer, head_dim?: integer, tokens?: integer, format?: string }[], rounds?: integer, threads?: integer }
 ---@return timings
 function lab.attention(options) end
 
