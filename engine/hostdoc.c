@@ -89,6 +89,9 @@ static const struct host_doc docs[] = {
       " format?: string }[], rounds?: integer, threads?: integer }",
       "timings",
       "Times how one new token looks back, in each case, in turn; output_sqnr_db against FP64 over a BF16 cache." },
+    { "lab.card", "options: { formats: string[], batches: integer[] }", "table|nil",
+      "The same products on the GPU that --device opened, with BF16 inputs, at each batch up to 64; with its name and"
+      " read, the GB a second that its memory gives. nil without a GPU." },
     { "lab.read", "options: { threads?: integer }", "timing",
       "How fast this machine's memory is read: gb_per_s of the fastest of 15 passes." },
     { "lab.machine", "", "{ cpu: string, isa: string, cores: integer, cache_bytes: integer }", "This machine." },

@@ -140,6 +140,7 @@ void hostlib_push_method(lua_State *L, const struct lab_function *method);
 /* The functions by noun; each ends with a row without a name. */
 extern const struct lab_function hosttensor_functions[], hostquant_functions[], hostmethod_functions[],
     hostmodel_functions[], hostmatrix_functions[], hostsum_functions[], hosttime_functions[],
+    hostcard_functions[],
     hostquality_functions[];
 
 /* Methods of tensors that hostmatrix.c adds to those of hosttensor.c. */

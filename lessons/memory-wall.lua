@@ -18,6 +18,15 @@ local function how(t)
   return string.format("Median of %d rounds in turn, one core; %d rounds were interrupted and left out. Times move with the clock, with heat and with what else runs, so orders and bands are judged here and not the digits; where middle halves overlap, the order is a tie.", t.rounds, t.dropped)
 end
 
+-- The card beside this machine's core, where there is one: blocks for a reveal.
+local function on_card(card, blocks)
+  if not card then return blocks end
+  local rows = {}
+  for i, c in ipairs(card) do rows[i] = { c.format:upper(), fmt(c.batch), fmt(c.bytes / MIB), fmt(c.seconds * 1e6), fmt(c.gb_per_s) } end
+  blocks[#blocks + 1] = view.table { caption = card.name .. string.format(": a matrix of %d x %d, its memory gives %s GB a second", card.rows, card.cols, fmt(card.read)), columns = { "weights", "chats", "MiB", "microseconds", "GB/s" }, rows = rows }
+  return blocks
+end
+
 -- The most operations a second that this machine's loops reach, from a matrix that stays in the cache.
 local function reach(lab)
   local t = lab.gemv { formats = { "fp32" }, rows = 128, cols = 1024, batch = 64, rounds = 15, ["repeat"] = 8 }
@@ -146,7 +155,8 @@ return lesson {
       local slow = lab.machine().isa == "scalar"
       local t = lab.gemv { formats = { "fp32", "int8", "int4", "int4-naive" }, rows = slow and 2048 or nil }
       local other = knob.fourth ~= "int4-naive" and lab.gemv { formats = { "fp32", knob.fourth }, rows = slow and 2048 or nil } or nil
-      return { answer = t.order, ties = t.ties, unscored = t.noisy, t = t, other = other, slow = slow }
+      local card = lab.card { formats = { "bf16", "int8", "int4" }, batches = { 1 } }
+      return { answer = t.order, ties = t.ties, unscored = t.noisy, t = t, other = other, slow = slow, card = card }
     end,
     reveal = function(o)
       local list = { table.unpack(o.t) }
@@ -160,7 +170,7 @@ return lesson {
       end
       local naive, int4 = o.t[4], o.t[3]
       table.sort(time, function(a, b) return a.value > b.value end)
-      return {
+      return on_card(o.card, {
         view.bars { title = "Time, FP32 = 1", bars = time },
         view.bars { title = "Bytes, FP32 = 1", bars = bytes },
         string.format("Same bytes as INT4, %s times its time: the plain loop never reaches the wall. Time is the larger of two: bytes over bandwidth, and weights over what the loop can unpack a second.", fmt(naive.seconds / int4.seconds)),
@@ -168,7 +178,7 @@ return lesson {
           or string.format("The vector loops read %s, %s and %s GB a second; a loop that only reads gets %s. The nearer to that, the more a byte saved is time saved.", fmt(o.t[1].gb_per_s), fmt(o.t[2].gb_per_s), fmt(o.t[3].gb_per_s), fmt(o.t.stream.gb_per_s)),
         view.table { columns = { "weights", "MiB", "median", "middle half", "GB/s", "function" }, rows = rows },
         how(o.t),
-      }
+      })
     end,
     card = {
       front = "A 4-bit model reads fewer bytes and is slower. How can that be?",
@@ -253,19 +263,20 @@ return lesson {
         x[i], y[i], rate[i] = batches[i], c.seconds * 1e3, batches[i] / c.seconds
         if batches[i] == 16 then at = c end
       end
-      return { answer = 1 / at.times, low = 1 / at.times_high, high = 1 / at.times_low, unscored = t.noisy, x = x, y = y, rate = rate, t = t, slow = slow, format = knob.format }
+      return { answer = 1 / at.times, low = 1 / at.times_high, high = 1 / at.times_low, unscored = t.noisy, x = x, y = y, rate = rate, t = t, slow = slow, format = knob.format,
+               card = lab.card { formats = { "bf16", "int4" }, batches = { 1, 4, 16, 64 } } }
     end,
     reveal = function(o)
       local rows = {}
       for i, b in ipairs(o.x) do rows[i] = { fmt(b), fmt(o.y[i]), fmt(o.y[i] / o.y[1]), fmt(o.rate[i] / o.rate[1]) } end
-      return {
+      return on_card(o.card, {
         view.plot { x = { label = "chats", scale = "log" }, y = { label = "step", unit = "ms", scale = "log" }, series = { { label = TITLES[o.format], x = o.x, y = o.y, role = "outcome" } },
           refs = { { x = 16, label = "16" } } },
         string.format("%s times as long, for 16 times the tokens. One trip of the weights feeds all, until the arithmetic takes longer than the trip; from then on a step grows with the batch.", fmt(o.answer)),
         o.slow and "Without vector instructions there is hardly a wall to share: arithmetic is the limit from the first chat on." or "A CPU core runs out of arithmetic after a few chats. A GPU has hundreds of operations to spare for each byte, so there a step of 16 chats takes hardly longer than one.",
         view.table { columns = { "chats", "ms a step", "times the step", "times the tokens" }, rows = rows },
         how(o.t),
-      }
+      })
     end,
     card = {
       front = "What does batching share, and until when is it nearly free?",

@@ -638,6 +638,11 @@ function lab.gemv(options) end
 ---@return timings
 function lab.attention(options) end
 
+--- The same products on the GPU that --device opened, with BF16 inputs, at each batch up to 64; with its name and read, the GB a second that its memory gives. nil without a GPU.
+---@param options { formats: string[], batches: integer[] }
+---@return table|nil
+function lab.card(options) end
+
 --- How fast this machine's memory is read: gb_per_s of the fastest of 15 passes.
 ---@param options { threads?: integer }
 ---@return timing
