@@ -28,7 +28,7 @@ enum {
     READS        = 15,
     CHECKED_TOKENS = 128, /* of the cache that an output's error is measured on */
 };
-#define TIMED_SECONDS 4.0  /* rounds stop here, after the least */
+#define TIMED_SECONDS 6.0  /* rounds stop here, after the least */
 
 static bool poll_cancel(void *ctx, double fraction)
 {

@@ -8,13 +8,31 @@
 
 #define ON_CORE 0.97   /* of the wall time, or the round was interrupted */
 #define APART   1.5    /* quartiles of a series, or the machine is too noisy */
-enum { LEAST = 3 };
+#define DRIFT   1.1    /* of the thermometer, between before and after */
+enum { LEAST = 3, WARM = 1 << 19, TRIES = 2 };
 
 static double seconds_of(clockid_t clock)
 {
     struct timespec now;
     clock_gettime(clock, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* The thermometer: seconds of a fixed chain of multiply-adds, the best of three. It slows when the clock does. */
+static double temperature(void)
+{
+    double best = HUGE_VAL;
+    for (int k = 0; k < 3; k++) {
+        double began = seconds_of(CLOCK_MONOTONIC);
+        volatile double sink;
+        double x = 1;
+        for (int i = 0; i < WARM; i++)
+            x = x * 0.999999 + 1e-6;
+        sink = x;
+        (void)sink;
+        best = fmin(best, seconds_of(CLOCK_MONOTONIC) - began);
+    }
+    return best;
 }
 
 /* One round into out[series]; *steady says whether the thread kept its core. */
@@ -39,8 +57,8 @@ static void keep(struct rounds *r, const double *seconds)
     r->kept++;
 }
 
-bool rounds_time(struct rounds *r, int series, int most, double budget, rounds_run *run, void *ctx,
-                 void (*after)(void *ctx, double share))
+static bool time_once(struct rounds *r, int series, int most, double budget, rounds_run *run, void *ctx,
+                      void (*after)(void *ctx, double share))
 {
     double began = seconds_of(CLOCK_MONOTONIC), lost[ROUNDS_MOST][ROUNDS_SERIES];
     *r = (struct rounds){ .series = series };
@@ -60,6 +78,20 @@ bool rounds_time(struct rounds *r, int series, int most, double budget, rounds_r
     }
     for (int n = 0; r->kept < LEAST && n < r->dropped; n++)
         keep(r, lost[n]);
+    return true;
+}
+
+bool rounds_time(struct rounds *r, int series, int most, double budget, rounds_run *run, void *ctx,
+                 void (*after)(void *ctx, double share))
+{
+    for (int n = 0; n < TRIES; n++) {
+        double before = temperature();
+        if (!time_once(r, series, most, budget / TRIES, run, ctx, after))
+            return false;
+        r->drift = temperature() / before;
+        if (r->drift <= DRIFT && r->drift >= 1 / DRIFT)
+            break;
+    }
     return true;
 }
 
@@ -116,7 +148,7 @@ void rounds_order(const struct rounds *r, int n, int *order, bool *tied)
 
 bool rounds_noisy(const struct rounds *r)
 {
-    bool noisy = 3 * r->dropped > r->kept + r->dropped;
+    bool noisy = 3 * r->dropped > r->kept + r->dropped || r->drift > APART || (r->drift > 0 && r->drift < 1 / APART);
     for (int i = 0; i < r->series; i++) {
         struct spread s = rounds_seconds(r, i);
         noisy = noisy || s.high > APART * s.low;

@@ -1,5 +1,6 @@
 /* rounds: several computations timed in turn, A B C A B C, so that a machine that slows down slows them all.
- * A round in which the thread was pushed off its core is dropped and counted. Ratios are taken within a round. */
+ * A round in which the thread was pushed off its core is dropped and counted. Ratios are taken within a round. A fixed
+ * loop before and after is the thermometer: when the clock has changed meanwhile, all is timed once more. */
 #ifndef ENGINE_ROUNDS_H
 #define ENGINE_ROUNDS_H
 
@@ -11,13 +12,14 @@ enum { ROUNDS_MOST = 31, ROUNDS_SERIES = 12 };
 struct rounds {
     int    series;                              /* computations */
     int    kept, dropped;                       /* rounds; seconds[][] has the kept ones */
+    double drift;                               /* of the thermometer: 1.1 is a tenth slower afterwards */
     double seconds[ROUNDS_SERIES][ROUNDS_MOST];
 };
 
 /* Computes series i once; false ends the timing. */
 typedef bool rounds_run(void *ctx, int i);
 
-/* Up to `most` rounds, within `budget` seconds but for the first three. `after` (NULL: none) is called after each round
+/* Up to `most` rounds, within `budget` seconds (half of it, should all be timed twice) but for the first three. `after` (NULL: none) is called after each round
  * with the share done. When fewer than three rounds would be kept, the dropped ones are kept too, and stay counted.
  * False if the computation ended it. */
 bool rounds_time(struct rounds *r, int series, int most, double budget, rounds_run *run, void *ctx,
@@ -38,8 +40,8 @@ double rounds_fastest(const struct rounds *r, int i);
  * the middle half of their ratio spans 1. */
 void rounds_order(const struct rounds *r, int n, int *order, bool *tied);
 
-/* True when nobody should be judged by these figures: more than a third of the rounds were dropped, or a series'
- * quartiles lie 1.5 apart. */
+/* True when nobody should be judged by these figures: more than a third of the rounds were dropped, a series'
+ * quartiles lie 1.5 apart, or the thermometer does. */
 bool rounds_noisy(const struct rounds *r);
 
 #endif

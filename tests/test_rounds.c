@@ -50,6 +50,8 @@ static void orders_know_their_ties(void **state)
     assert_true(rounds_noisy(&r)); /* 3 of 8 */
     r.dropped = 2;
     assert_false(rounds_noisy(&r));
+    r.drift = 1.6; /* the clock went down by a third meanwhile */
+    assert_true(rounds_noisy(&r));
 }
 
 struct work {
@@ -80,8 +82,9 @@ static void interrupted_rounds_are_dropped(void **state)
     assert_int_equal(r.kept, 3); /* shown all the same */
     assert_true(rounds_noisy(&r));
     assert_false(rounds_time(&r, 2, 5, 10, work, &ended, NULL));
-    assert_true(rounds_time(&r, 1, 31, 0, work, &many, NULL)); /* no budget: three rounds */
-    assert_int_equal(many.calls, 3);
+    assert_true(rounds_time(&r, 1, 31, 0, work, &many, NULL)); /* no budget: three rounds, or twice three */
+    assert_true(many.calls == 3 || many.calls == 6);
+    assert_true(r.drift > 0);
 }
 
 int main(void)
