@@ -19,9 +19,9 @@ struct rounds {
 /* Computes series i once; false ends the timing. */
 typedef bool rounds_run(void *ctx, int i);
 
-/* Up to `most` rounds, within `budget` seconds (half of it, should all be timed twice) but for the first three. `after` (NULL: none) is called after each round
- * with the share done. When fewer than three rounds would be kept, the dropped ones are kept too, and stay counted.
- * False if the computation ended it. */
+/* Up to `most` rounds, within `budget` seconds (half of it, should all be timed twice) but for the first three.
+ * `after` (NULL: none) is called after each round with the share done. When fewer than three rounds would be kept, the
+ * dropped ones are kept too, and stay counted. False if the computation ended it. */
 bool rounds_time(struct rounds *r, int series, int most, double budget, rounds_run *run, void *ctx,
                  void (*after)(void *ctx, double share));
 
