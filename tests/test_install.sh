@@ -4,7 +4,7 @@ cd "$(dirname "$0")/.." || exit 1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 unset SAFFRON_DATA
-make=${SAFFRON_MAKE:-make B=$SAFFRON_BUILD}
+make=${SAFFRON_MAKE:-make B=${SAFFRON_BUILD#"$PWD"/}} # the same B: another one would link anew
 
 verdict() # verdict NAME STATUS WHY
 {

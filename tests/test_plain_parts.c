@@ -98,6 +98,8 @@ static void test_mask(void **state)
     expect_masked("FP8 took 1,234.5 ms, INT4 2e-3 s.", "FP8 took <measured> ms, INT4 <measured> s.");
     expect_masked("on AMD EPYC 9655, 12 cores", "on <measured>, <measured> cores");
     expect_masked("from 5.", "from <measured>.");
+    expect_masked("640.5 MB/s of 1.2 GB/s, 3 GFLOP/s, 4 GB, 5 Mops",
+                  "<measured> B/s of <measured> B/s, <measured> FLOP/s, <measured> GB, <measured> Mops");
     char small[16];
     plain_mask("1 2 3 4 5 6 7 8 9", NULL, true, small, sizeof small);
     assert_true(strlen(small) < sizeof small);

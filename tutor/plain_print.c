@@ -32,6 +32,14 @@ static const char *number_end(const char *at)
     return at;
 }
 
+/* Skips the prefix of a rate that follows a number: a slower run prints MB/s where another prints GB/s. */
+static const char *skip_prefix(const char *at)
+{
+    bool rate = at[0] == ' ' && at[1] && strchr("KMGTP", at[1]) &&
+        (strncmp(at + 2, "B/s", 3) == 0 || strncmp(at + 2, "FLOP/s", 6) == 0);
+    return rate ? at + 2 : at;
+}
+
 void plain_mask(const char *line, const char *machine, bool numbers, char *out, size_t size)
 {
     size_t used = 0, length = machine ? strlen(machine) : 0;
@@ -44,8 +52,8 @@ void plain_mask(const char *line, const char *machine, bool numbers, char *out, 
         else if (numbers && is_digit(*line) && !isalnum((unsigned char)before))
             end = number_end(line);
         if (end) {
-            used += (size_t)snprintf(out + used, size - used, MEASURED);
-            line = end;
+            line = skip_prefix(end);
+            used += (size_t)snprintf(out + used, size - used, line == end ? MEASURED : MEASURED " ");
             before = '0';
             continue;
         }
