@@ -278,7 +278,8 @@ static bool read_more(struct jsonscan *scan)
 {
     if (scan->ended)
         return false;
-    memmove(scan->buffer, scan->buffer + scan->at, scan->used - scan->at);
+    if (scan->at > 0)
+        memmove(scan->buffer, scan->buffer + scan->at, scan->used - scan->at);
     scan->used -= scan->at;
     scan->at = 0;
     if (scan->room - scan->used < CHUNK) {

@@ -45,3 +45,26 @@ stats s
 same "a surprise comes back three times" \
     " surprise@2026-03-02T09:10:00Z surprise@2026-03-03T04:00:00Z surprise@2026-03-05T04:00:00Z" "$seen"
 same "then FSRS has it" "learning 2.3065" "$(field state "$dir/cards") $(field stability "$dir/cards" | cut -c 1-6)"
+
+# Cards of an earlier day come before new material; a line that is no grade goes on to the lesson. The same day none do.
+export SAFFRON_NOW=2026-04-01T09:00:00Z
+printf '57 @50\n' | "$SAFFRON" --plain coarse-cup --seed 7 --db "$dir/w.db" >/dev/null 2>&1
+"$SAFFRON" --plain coarse-cup --db "$dir/w.db" </dev/null >"$dir/out" 2>/dev/null
+same "no card of today comes before the lesson" 0 "$(grep -c 'Before the lesson' "$dir/out")"
+SAFFRON_NOW=2026-04-02T09:00:00Z
+printf '\ngood\nint8 @50\n' | "$SAFFRON" --plain coarse-cup --db "$dir/w.db" >"$dir/out" 2>/dev/null
+same "a card comes before new material" "Before the lesson, card 1 of 1" "$(head -n 1 "$dir/out")"
+same "then the lesson goes on" 1 "$(grep -c '^Which format keeps more of the signal' "$dir/out")"
+stats w
+same "the grade is stored" 1 "$(grep -c "\"reviews\": 1" "$dir/cards")"
+SAFFRON_NOW=2026-04-08T09:00:00Z
+printf 'because all share one step\n' | "$SAFFRON" --plain coarse-cup --db "$dir/w.db" >"$dir/out" 2>/dev/null
+same "a line that is no grade is for the lesson" 1 "$(grep -c '^because all share one step' "$dir/out")"
+
+# The last grade is taken back, and the card comes again.
+SAFFRON_NOW=2026-05-01T09:00:00Z
+stats w
+before=$(cat "$dir/cards")
+printf '\nagain\n:undo\n:quit\n' | "$SAFFRON" recall --plain --db "$dir/w.db" >"$dir/out" 2>/dev/null
+stats w
+same "undo takes the last grade back" "$before" "$(cat "$dir/cards")"
