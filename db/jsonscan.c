@@ -314,8 +314,8 @@ static char peek(struct jsonscan *scan)
 {
     for (;;) {
         const char *end = scan->buffer + scan->used;
-        const char *p = scan->buffer ? skip_blanks(scan->buffer + scan->at, end) : NULL;
-        if (p && p < end) {
+        const char *p = skip_blanks(scan->buffer + scan->at, end);
+        if (p < end) {
             scan->at = (size_t)(p - scan->buffer);
             return *p;
         }
@@ -342,8 +342,10 @@ static void keep_header(struct jsonscan_part value, char *text, size_t size)
 bool jsonscan_open(struct jsonscan *scan, FILE *file, const char *name, const char *header, char *text, size_t size)
 {
     struct jsonscan_part key, value;
-    *scan = (struct jsonscan){ .file = file };
+    *scan = (struct jsonscan){ .file = file, .buffer = malloc(CHUNK), .room = CHUNK };
     text[0] = 0;
+    if (!scan->buffer)
+        return fail(scan, "there is no memory left");
     if (!expect(scan, '{'))
         return false;
     for (;;) {

@@ -75,11 +75,12 @@ static bool read_event(struct jsonscan_part object, struct event *e)
 {
     const char *at = object.at;
     struct jsonscan_part key, value;
-    *e = (struct event){ .uuid = { "", 0 } };
     struct { const char *name; struct jsonscan_part *to; } members[] = {
         { "uuid", &e->uuid }, { "learner", &e->learner }, { "device", &e->device }, { "seq", &e->seq },
         { "lesson", &e->lesson }, { "step", &e->step }, { "kind", &e->kind }, { "payload", &e->payload },
     };
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+        *members[i].to = (struct jsonscan_part){ "", 0 };
     while (jsonscan_each(object, &at, &key, &value))
         for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
             if (jsonscan_is(key, members[i].name))
