@@ -21,7 +21,8 @@ enum {
 
 #define SLICE_SECONDS   8e-3    /* of a timing from memory, at most */
 #define PASS_SECONDS    1e-3    /* of a timing in cache, at least */
-#define ALL_SECONDS     100.0   /* of all timings; preparing comes on top */
+#define SLICE_LEAST     5e-4
+#define ALL_SECONDS     120.0   /* of everything; timings get shorter where a machine is slow */
 #define MOSTLY_READS    (1.0 / 48) /* a kernel that writes a smaller share is compared with reading alone */
 
 /* Bytes in one proportion, and the loops that move them. */
@@ -37,6 +38,7 @@ struct bench {
     const char             *op, *format;     /* --only, or NULL */
     int                     rounds;
     double                  slice;           /* seconds */
+    double                  began, timings;  /* when; how many there will be, roughly */
     double                  done, all;       /* timed rounds, of how many */
 
     struct benchmemory      memory;
@@ -288,11 +290,19 @@ static void add_limit(struct bench *b, const char *name, const struct mix *mix)
                              mix->written, "gb_per_s", median(best, b->rounds) * 1e-9));
 }
 
+/* How long a timing may take, so that what is left fits the time that is left; preparing takes its share. */
+static void pace(struct bench *b)
+{
+    double left = ALL_SECONDS - (now() - b->began), rest = b->timings * (1 - b->done / b->all);
+    b->slice = fmin(SLICE_SECONDS, fmax(SLICE_LEAST, 0.6 * left / fmax(rest, 1)));
+}
+
 /* The machine itself: reading, moving in three proportions, memcpy. */
 static bool time_limits(struct bench *b)
 {
     static const double mixes[][2] = { { 4, 1 }, { 1, 1 }, { 1, 4 } };
     begin_group(b);
+    pace(b);
     for (int i = 0; i < 3; i++)
         mix_for(b, mixes[i][0], mixes[i][1]);
     struct mix copy = { .read = 1, .written = 1, .first = b->loop_count, .count = 1 };
@@ -394,6 +404,7 @@ static bool time_group(struct bench *b, int group, const struct format *f)
 {
     char label[80];
     begin_group(b);
+    pace(b);
     b->case_count = collect(b, group, f, false);
     if (!b->case_count)
         return true;
@@ -467,8 +478,8 @@ static bool count_group(struct bench *b, int group, const struct format *f)
 static void plan(struct bench *b, int sizes)
 {
     each_group(b, count_group);
-    double timings = b->all * 4 * sizes * b->rounds; /* each with its loops, roughly */
-    b->slice = fmin(SLICE_SECONDS, ALL_SECONDS / timings);
+    b->timings = b->all * 4 * sizes * b->rounds;     /* each with its loops */
+    b->began = now();
     b->all = 0;
     for (int group = 0; group < group_count(); group++)
         for (size_t i = 0; i < format_count(); i++)
