@@ -134,6 +134,8 @@ static const struct kernel kernels[] = {
     MOVE(ISA_AVX512, avx512),
     FORWARD(ISA_AVX512, avx512, "_avx512"),
 #elif defined(__aarch64__)
+    PRODUCTS(2e-6f, VALUES, ISA_NEON, neon, "_neon.c"),
+    ATTENTIONS(ISA_NEON, neon, "attention_neon.c"),
     JOBS(ISA_NEON, neon),
 #endif
 };

@@ -65,6 +65,8 @@ ATTENTION_FUNCTIONS(avx2);
 ATTENTION_FUNCTIONS(avx512);
 #elif defined(__aarch64__)
 CODER_FUNCTIONS(neon);
+PRODUCT_FUNCTIONS(neon);
+ATTENTION_FUNCTIONS(neon);
 #endif
 
 #endif
