@@ -136,7 +136,8 @@ static ALWAYS_INLINE void scores_count(const struct coding c, size_t dim, const 
         add_rows(c, half, block, dim, x, stride, queries, acc);
         UNROLL_16 for (int q = 0; q < queries; q++)
             UNROLL_16 for (int j = 0; j < 4; j++)
-                vst1q_f32(scores + q * SPLIT + 16 * half + 4 * j, vfmaq_n_f32(vdupq_n_f32(more[q]), acc[q][j], c.factor));
+                vst1q_f32(scores + q * SPLIT + 16 * half + 4 * j,
+                          vfmaq_n_f32(vdupq_n_f32(more[q]), acc[q][j], c.factor));
     }
 }
 

@@ -55,7 +55,7 @@ static ALWAYS_INLINE void codes_tokens(const struct matrix *w, size_t row, const
         __m512 scale = load_scales(scales + g, block);
         UNROLL_16 for (int t = 0; t < tokens; t++)
             dot[t] = _mm512_loadu_si512(correction + (size_t)t * x->groups + g);
-        UNROLL_16 for (int line = 0; line < block / 8; line++, codes += 64, token += 128) {
+        for (int line = 0; line < block / 8; line++, codes += 64, token += 128) {
             __m512i bytes = _mm512_loadu_si512(codes);
             _mm_prefetch((const char *)codes + FP4_AHEAD, _MM_HINT_T1);
             __m512i low = levels(_mm512_and_si512(bytes, low_half));
@@ -116,20 +116,27 @@ static ALWAYS_INLINE void values_tokens(const struct matrix *w, size_t row, cons
 
 /* ---- Rows ------------------------------------------------------------------------------------------ */
 
-typedef void tokens_fn(const struct matrix *w, size_t row, const struct operand *x, size_t b, const int block,
-                       const int tokens, float *sums);
+static ALWAYS_INLINE void row_tokens(const struct matrix *w, size_t row, const struct operand *x, size_t b,
+                                     const int block, const bool codes, const int tokens, float *sums)
+{
+    if (codes)
+        codes_tokens(w, row, x, b, block, tokens, sums);
+    else
+        values_tokens(w, row, x, b, block, tokens, sums);
+}
 
-static ALWAYS_INLINE void product(tokens_fn *dot, const struct matrix *w, const struct operand *x, float *y,
-                                  size_t first, size_t last, const int block)
+/* codes: x is INT8, else FP32; block and codes are constants. */
+static ALWAYS_INLINE void product(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last,
+                                  const int block, const bool codes)
 {
     for (size_t r = first; r < last; r++) {
         for (size_t b = 0, step; b < x->batch; b += step) {
             float sums[4];
             step = x->batch - b >= 4 ? 4 : 1;
             if (step == 4)
-                dot(w, r, x, b, block, 4, sums);
+                row_tokens(w, r, x, b, block, codes, 4, sums);
             else
-                dot(w, r, x, b, block, 1, sums);
+                row_tokens(w, r, x, b, block, codes, 1, sums);
             for (size_t i = 0; i < step; i++)
                 y[(b + i) * w->rows + r] = sums[i] * factor(w, block) * x->scale[b + i];
         }
@@ -138,22 +145,22 @@ static ALWAYS_INLINE void product(tokens_fn *dot, const struct matrix *w, const 
 
 void gemv_mxfp4__avx512(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last)
 {
-    product(codes_tokens, w, x, y, first, last, 32);
+    product(w, x, y, first, last, 32, true);
 }
 
 void gemv_nvfp4__avx512(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last)
 {
-    product(codes_tokens, w, x, y, first, last, 16);
+    product(w, x, y, first, last, 16, true);
 }
 
 void gemv_mxfp4_values__avx512(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last)
 {
-    product(values_tokens, w, x, y, first, last, 32);
+    product(w, x, y, first, last, 32, false);
 }
 
 void gemv_nvfp4_values__avx512(const struct matrix *w, const struct operand *x, float *y, size_t first, size_t last)
 {
-    product(values_tokens, w, x, y, first, last, 16);
+    product(w, x, y, first, last, 16, false);
 }
 
 #else
