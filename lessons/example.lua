@@ -63,6 +63,7 @@ return lesson {
     card = {
       front = "Outliers and one scale: INT8 or E4M3?",
       back = "E4M3 while outliers are large, INT8 when all values are alike.",
+      answer = { "E4M3", "FP8 E4M3" }, -- typed at recall; a number may have a unit, and `within`
       again = "Which 8-bit format does a large outlier hurt less, and why?",
     },
     dives = { "groups" },
