@@ -108,12 +108,15 @@ static void test_mask(void **state)
 static void test_times(void **state)
 {
     (void)state;
-    assert_int_equal(options_time("1970-01-01T00:00:01Z"), 1000);
-    assert_int_equal(options_time("1970-01-01T01:00:00.25+01:00"), 250);
+    int east = -1;
+    assert_int_equal(options_time("1970-01-01T00:00:01Z", &east), 1000);
+    assert_int_equal(east, 0);
+    assert_int_equal(options_time("1970-01-01T01:00:00.25+01:00", &east), 250);
+    assert_int_equal(east, 60);
     static const char *const bad[] = { "", "now", "2026-01-01", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00",
                                        "2026-01-01T00:00:00+25:00", "2026-1-1T00:00:00Z" };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_int_equal(options_time(bad[i]), -1);
+        assert_int_equal(options_time(bad[i], &east), -1);
 }
 
 static enum options_word word(const char *text)

@@ -68,3 +68,17 @@ before=$(cat "$dir/cards")
 printf '\nagain\n:undo\n:quit\n' | "$SAFFRON" recall --plain --db "$dir/w.db" >"$dir/out" 2>/dev/null
 stats w
 same "undo takes the last grade back" "$before" "$(cat "$dir/cards")"
+
+# The day begins at four where the learner is: an evening's card, due in a day or more, does not come at three.
+export SAFFRON_NOW=2026-06-01T22:00:00+02:00
+printf ':skip\n:skip\n:skip\n:skip\n:skip\n\n' | "$SAFFRON" --plain coarse-cup --db "$dir/t.db" >/dev/null 2>&1
+printf '\ngood\n' | "$SAFFRON" --plain coarse-cup:cup --db "$dir/t.db" >/dev/null 2>&1
+SAFFRON_NOW=2026-06-01T22:30:00+02:00
+grade t good
+due=
+for at in 2026-06-03T03:59:00+02:00 2026-06-03T04:00:00+02:00; do
+    SAFFRON_NOW=$at
+    stats t
+    due="$due $(field is_due "$dir/cards")"
+done
+same "a day begins at four where the learner is" " false true" "$due"

@@ -19,7 +19,7 @@ int64_t learner_clock(void *ctx, int *offset)
     int64_t now = options_now(options);
     time_t seconds = (time_t)(now / 1000);
     struct tm local;
-    *offset = 0;
+    *offset = options->now_offset;
     if (options->now < 0 && localtime_r(&seconds, &local))
         *offset = (int)(local.tm_gmtoff / 60);
     return now;

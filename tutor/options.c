@@ -189,7 +189,7 @@ static bool read_environment(struct options *out, char *error, size_t size)
     out->now = -1;
     out->mask = mask && strcmp(mask, "1") == 0;
     out->plain_env = plain && strcmp(plain, "1") == 0;
-    if (now && *now && (out->now = options_time(now)) < 0) {
+    if (now && *now && (out->now = options_time(now, &out->now_offset)) < 0) {
         snprintf(error, size, "SAFFRON_NOW cannot be '%s', it is a time such as 2026-01-01T00:00:00Z", now);
         return false;
     }
@@ -262,7 +262,7 @@ static bool read_offset(const char *text, long *minutes)
     return hour < 24 && minute < 60;
 }
 
-int64_t options_time(const char *text)
+int64_t options_time(const char *text, int *offset)
 {
     struct tm tm = { 0 };
     int used = 0, milliseconds = 0;
@@ -281,6 +281,7 @@ int64_t options_time(const char *text)
         return -1;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
+    *offset = (int)east;
     return ((int64_t)timegm(&tm) - 60 * east) * 1000 + milliseconds;
 }
 

@@ -31,6 +31,7 @@ struct options {
     int         word_count;
     /* environment */
     int64_t     now;                                    /* SAFFRON_NOW, UTC milliseconds, or -1: the real clock */
+    int         now_offset;                             /* its offset, minutes east of UTC: where the learner is */
     bool        mask;                                   /* SAFFRON_MASK=1: timings and machine names are <measured> */
     bool        plain_env;                              /* SAFFRON_PLAIN=1 */
 };
@@ -57,8 +58,8 @@ bool options_parse(int argc, char **argv, enum options_word (*kind_of)(const cha
 /* The first option given that `command` does not take, or NULL. */
 const char *options_misplaced(const struct options *, const char *command);
 
-/* RFC 3339 ("2026-01-01T00:00:00Z", fraction and offset allowed) as UTC milliseconds, or -1. */
-int64_t options_time(const char *text);
+/* RFC 3339 ("2026-01-01T00:00:00Z", fraction and offset allowed) as UTC milliseconds, or -1; *offset: minutes east. */
+int64_t options_time(const char *text, int *offset);
 
 /* The clock that everything in the tutor uses: options.now, or the real time. UTC milliseconds. */
 int64_t options_now(const struct options *);
