@@ -400,6 +400,42 @@ static void answer_kv(json_t *message)
                                kv_views(&config, &question, &answer)));
 }
 
+/* --- files that shrink -------------------------------------------------------------------------------------------- */
+
+/* What is said if a mapped file loses its end: made before, for a signal handler can make nothing. */
+static struct {
+    char   line[1024];
+    size_t size;
+} torn;
+
+static void on_torn(int number)
+{
+    ssize_t n = write(lab.out, torn.line, torn.size);
+    (void)number;
+    _exit(n > 0 ? 0 : 1);
+}
+
+/* From here on to the next call the file of this message is read through a map; NULL: none is. */
+static void read_mapped(const json_t *message)
+{
+    char text[400];
+    size_t size = 0;
+    const struct sigaction action = { .sa_handler = message ? on_torn : SIG_DFL };
+    torn.size = 0;
+    if (message) {
+        snprintf(text, sizeof text, "'%.300s' became shorter while it was read", text_of(message, "path"));
+        json_t *problem = json_pack("{s:s, s:I, s:s}", "type", "problem", "id", id_of(message), "text", text);
+        char *line = protocol_encode(problem, &size);
+        if (line && size <= sizeof torn.line) {
+            memcpy(torn.line, line, size);
+            torn.size = size;
+        }
+        free(line);
+        json_decref(problem);
+    }
+    sigaction(SIGBUS, &action, NULL);
+}
+
 /* Between two looks at a request that may take long: the watchdog waits anew. */
 static bool go_on(void *ctx, double fraction)
 {
@@ -436,7 +472,9 @@ static void answer_quantize(json_t *message)
         return;
     }
     watch_host("quantize", 120);
+    read_mapped(message);
     json_t *reply = quantjob_run(message, &env, error, sizeof error);
+    read_mapped(NULL);
     if (!reply) {
         send_problem(id_of(message), error, NULL, 0);
         return;
@@ -460,7 +498,9 @@ static void answer_quality(json_t *message)
     char error[512];
     const struct qualityjob_env env = { .isa = lab_isa(), .pool = lab.env.pool, .progress = go_on_measuring };
     watch_host("quality", 600);
+    read_mapped(message);
     json_t *reply = qualityjob_run(message, &env, error, sizeof error);
+    read_mapped(NULL);
     if (!reply) {
         send_problem(id_of(message), error, NULL, 0);
         return;
@@ -483,7 +523,9 @@ static void answer_inspect(json_t *message)
     char error[512];
     const struct inspectjob_env env = { .isa = lab_isa(), .pool = lab.env.pool, .progress = inspect_on };
     watch_host("inspect", 120);
+    read_mapped(message);
     json_t *reply = inspectjob_run(message, &env, error, sizeof error);
+    read_mapped(NULL);
     if (!reply) {
         send_problem(id_of(message), error, NULL, 0);
         return;

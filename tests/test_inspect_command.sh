@@ -81,6 +81,23 @@ else
     echo "ok 100 GB open at once # SKIP the file system takes no such file"
 fi
 
+# --- and one that shrinks while it is read
+header='{"big":{"dtype":"F32","shape":[20000,100000],"data_offsets":[0,8000000000]}}'
+printf "\\$(printf %03o ${#header})\\000\\000\\000\\000\\000\\000\\000%s" "$header" >"$work/shrinks.safetensors"
+if truncate -s $((8 + ${#header} + 8000000000)) "$work/shrinks.safetensors" 2>/dev/null; then
+    timeout 60 "$SAFFRON" inspect "$work/shrinks.safetensors" big >"$work/out" 2>"$work/err" &
+    job=$!
+    tries=0
+    until grep -q "^saffron: [0-9]* %" "$work/err" || [ $tries -gt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
+    truncate -s 1000 "$work/shrinks.safetensors"
+    wait $job
+    status=$?
+    [ $status -eq 2 ] && grep -v " %$" "$work/err" | grep -q "^saffron: '.*shrinks.safetensors' became shorter while it was read"
+    say $? "a file that shrinks while it is read" "exit $status: $(cat "$work/err")"
+else
+    echo "ok a file that shrinks # SKIP the file system takes no such file"
+fi
+
 # --- on a terminal: choose, search, look, go back
 if ! command -v tmux >/dev/null; then
     echo "ok a screen # SKIP no tmux"
