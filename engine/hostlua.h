@@ -143,6 +143,19 @@ extern const struct lab_function hosttensor_functions[], hostquant_functions[], 
     hostcard_functions[],
     hostquality_functions[];
 
+/* What timings have in common; hosttime.c. [-0, +1] One series, of one of the `repeat` computations; "times" is over
+ * the first series. [-0, +0] Into the table on top: rounds, dropped, and noisy = why nobody should be judged, if so;
+ * then order = { names, fastest first } and ties = "a=b c". How many rounds the options ask for. All may raise. */
+struct rounds;
+void hosttime_series(lua_State *L, const struct rounds *r, int i, double bytes, int repeat);
+void hosttime_rounds(lua_State *L, const struct rounds *r);
+void hosttime_order(lua_State *L, const struct rounds *r, const char *const *names, int n);
+int  hosttime_count(lua_State *L);
+
+/* lab.gemv and lab.attention where the options say device = "cuda"; hostgpu.c. */
+int hostgpu_gemv(lua_State *L);
+int hostgpu_attention(lua_State *L);
+
 /* Methods of tensors that hostmatrix.c adds to those of hosttensor.c. */
 extern const struct lab_function hostmatrix_methods[];
 

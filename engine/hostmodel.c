@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/device.h"
 #include "engine/hostlua.h"
 #include "engine/kv.h"
 #include "engine/modelweights.h"
@@ -225,7 +226,7 @@ static int lab_fit(lua_State *L)
     return 1;
 }
 
-/* lab.machine() -> { cpu, isa, cores, cache_bytes } */
+/* lab.machine() -> { cpu, isa, cores, cache_bytes, gpu = its name if one is in use } */
 static int lab_machine(lua_State *L)
 {
     const struct cpu *cpu = cpu_info();
@@ -236,6 +237,8 @@ static int lab_machine(lua_State *L)
     lua_setfield(L, -2, "isa");
     host_set_number(L, "cores", (double)sysconf(_SC_NPROCESSORS_ONLN));
     host_set_number(L, "cache_bytes", (double)cpu->last_cache_bytes);
+    if (host_of(L)->env.gpu)
+        host_set_string(L, "gpu", device_name());
     host_of(L)->timed = true; /* it differs from machine to machine, as timings do */
     return 1;
 }

@@ -39,8 +39,7 @@ static const struct progress quiet = { .tick = poll_cancel };
 
 /* --- what was measured -------------------------------------------------------------------------------------------- */
 
-/* [-0, +0] Of the table on top: rounds, dropped; noisy = why nobody should be judged, if so. */
-static void set_rounds(lua_State *L, const struct rounds *r)
+void hosttime_rounds(lua_State *L, const struct rounds *r)
 {
     char why[160];
     host_set_number(L, "rounds", r->kept);
@@ -51,8 +50,7 @@ static void set_rounds(lua_State *L, const struct rounds *r)
         host_set_string(L, "noisy", why);
 }
 
-/* [-0, +0] Of the table on top: order = { names, fastest first }, ties = "a=b c". */
-static void set_order(lua_State *L, const struct rounds *r, const char *const *names, int n)
+void hosttime_order(lua_State *L, const struct rounds *r, const char *const *names, int n)
 {
     int order[ROUNDS_SERIES];
     bool tied[ROUNDS_SERIES] = { false };
@@ -81,8 +79,7 @@ static void set_spread(lua_State *L, struct spread s, const char *median, const 
     host_set_number(L, high, s.high);
 }
 
-/* [-0, +1] What every timing has, of one of the `repeat` computations; "times" is over the first series. */
-static void push_series(lua_State *L, const struct rounds *r, int i, double bytes, int repeat)
+void hosttime_series(lua_State *L, const struct rounds *r, int i, double bytes, int repeat)
 {
     lua_createtable(L, 0, 12);
     struct spread s = rounds_seconds(r, i);
@@ -101,7 +98,7 @@ static void tell(void *ctx, double share)
         h->env.progress(h->env.ctx, share, "timing this machine");
 }
 
-static int rounds_of(lua_State *L)
+int hosttime_count(lua_State *L)
 {
     int rounds = (int)host_number(L, 1, "rounds", 11, ROUNDS_LEAST, ROUNDS_MOST);
     return host_of(L)->env.quick ? ROUNDS_LEAST : rounds;
@@ -318,7 +315,7 @@ static void push_products(lua_State *L, const struct timing *t)
         const struct timed *item = &t->item[i];
         bool read = i == t->count;
         names[i] = item->name;
-        push_series(L, &t->rounds, i, (double)(read ? read_bytes(item->matrix) : item->matrix->bytes),
+        hosttime_series(L, &t->rounds, i, (double)(read ? read_bytes(item->matrix) : item->matrix->bytes),
                     t->repeat);
         host_set_string(L, "format", item->name);
         host_set_string(L, "kernel", item->kernel->function);
@@ -335,8 +332,8 @@ static void push_products(lua_State *L, const struct timing *t)
     }
     host_set_number(L, "rows", (double)t->rows);
     host_set_number(L, "cols", (double)t->cols);
-    set_rounds(L, &t->rounds);
-    set_order(L, &t->rounds, names, t->count);
+    hosttime_rounds(L, &t->rounds);
+    hosttime_order(L, &t->rounds, names, t->count);
 }
 
 /* lab.gemv { formats = { "fp16", "int4", "e4m3:bf16", "int4-naive" }, rows =, cols =, batch = 1 | batches = { 1, 16 },
@@ -346,8 +343,10 @@ static void push_products(lua_State *L, const struct timing *t)
 static int lab_gemv(lua_State *L)
 {
     static const char *const names[] = { "formats", "rows", "cols", "batch", "batches", "rounds", "repeat",
-                                         "threads", NULL };
+                                         "threads", "device", NULL };
     host_options(L, 1, names);
+    if (strcmp(host_text(L, 1, "device", "cpu"), "cuda") == 0)
+        return hostgpu_gemv(L);
     struct timing *t = push_timing(L);
     t->how = threads_of(L);
     t->batch = (size_t)host_number(L, 1, "batch", 1, 1, BATCH_MOST);
@@ -360,7 +359,7 @@ static int lab_gemv(lua_State *L)
     if ((double)t->rows * (double)t->cols > 1e9)
         return luaL_error(L, "lab.gemv: more than 1e9 weights");
     prepare(L, t);
-    if (!rounds_time(&t->rounds, t->count + 1, rounds_of(L), TIMED_SECONDS, run_gemv, t, tell))
+    if (!rounds_time(&t->rounds, t->count + 1, hosttime_count(L), TIMED_SECONDS, run_gemv, t, tell))
         host_check(L, t->status, "lab.gemv");
     t->host->timed = true;
     push_products(L, t);
@@ -477,8 +476,10 @@ static enum kernel_status look_error(const struct looks *t, int i, double *db)
  * values), and rounds, dropped, noisy, order, ties: one new token looks back. */
 static int lab_attention(lua_State *L)
 {
-    static const char *const names[] = { "cases", "rounds", "threads", NULL };
+    static const char *const names[] = { "cases", "rounds", "threads", "device", NULL };
     host_options(L, 1, names);
+    if (strcmp(host_text(L, 1, "device", "cpu"), "cuda") == 0)
+        return hostgpu_attention(L);
     struct looks *t = lua_newuserdatauv(L, sizeof *t, 0);
     memset(t, 0, sizeof *t);
     t->host = host_of(L);
@@ -495,7 +496,7 @@ static int lab_attention(lua_State *L)
         lua_pop(L, 1);
     }
     prepare_looks(L, t);
-    if (!rounds_time(&t->rounds, t->count, rounds_of(L), TIMED_SECONDS, run_attention, t, tell))
+    if (!rounds_time(&t->rounds, t->count, hosttime_count(L), TIMED_SECONDS, run_attention, t, tell))
         host_check(L, t->status, "lab.attention");
     t->host->timed = true;
     lua_createtable(L, t->count, 4);
@@ -503,7 +504,7 @@ static int lab_attention(lua_State *L)
         const struct kvcache *c = &t->cache[i];
         double db = 0;
         host_check(L, look_error(t, i, &db), "lab.attention");
-        push_series(L, &t->rounds, i, (double)c->bytes, 1);
+        hosttime_series(L, &t->rounds, i, (double)c->bytes, 1);
         host_set_string(L, "name", t->name[i]);
         host_set_number(L, "output_sqnr_db", db);
         host_set_string(L, "kernel", t->kernel[i]->function);
@@ -511,8 +512,8 @@ static int lab_attention(lua_State *L)
         host_note(t->host->used_kernels, t->kernel[i]->function);
         lua_rawseti(L, -2, i + 1);
     }
-    set_rounds(L, &t->rounds);
-    set_order(L, &t->rounds, t->name, t->count);
+    hosttime_rounds(L, &t->rounds);
+    hosttime_order(L, &t->rounds, t->name, t->count);
     return 1;
 }
 
@@ -580,10 +581,10 @@ static int lab_read(lua_State *L)
         host_check(L, KERNEL_CANCELED, "lab.read");
     double bytes = (double)share * r.threads;
     h->timed = true;
-    push_series(L, &rounds, 0, bytes, 1);
+    hosttime_series(L, &rounds, 0, bytes, 1);
     host_set_number(L, "gb_per_s", bytes / rounds_fastest(&rounds, 0) * 1e-9);
     host_set_number(L, "threads", r.threads);
-    set_rounds(L, &rounds);
+    hosttime_rounds(L, &rounds);
     host_note(h->used_kernels, kernel->function);
     return 1;
 }

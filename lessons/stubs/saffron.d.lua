@@ -628,13 +628,13 @@ function lab.parameter(options) end
 ---@return tensor
 function lab.activations(options) end
 
---- Times matrix x vector in each format, "e4m3:bf16" with these activations, or one format at several batches, in turn; .stream is a loop that only reads.
----@param options { formats: string[], rows?: integer, cols?: integer, batch?: integer, batches?: integer[], rounds?: integer, repeat?: integer, threads?: integer }
+--- Times matrix x vector in each format, "e4m3:bf16" with these activations, or one format at several batches, in turn; .stream is a loop that only reads. device = "cuda": on the GPU that lab.machine().gpu names.
+---@param options { formats: string[], rows?: integer, cols?: integer, batch?: integer, batches?: integer[], rounds?: integer, repeat?: integer, threads?: integer, device?: string }
 ---@return timings
 function lab.gemv(options) end
 
---- Times how one new token looks back, in each case, in turn; output_sqnr_db against FP64 over a BF16 cache.
----@param options { cases: { name: string, heads?: integer, kv_heads?: integer, head_dim?: integer, tokens?: integer, format?: string }[], rounds?: integer, threads?: integer }
+--- Times how one new token looks back, in each case, in turn; output_sqnr_db against FP64 over a BF16 cache. device = "cuda": on the GPU; there also for many sequences, and with prefill for a whole prompt.
+---@param options { cases: { name: string, heads?: integer, kv_heads?: integer, head_dim?: integer, tokens?: integer, format?: string, sequences?: integer, prefill?: boolean }[], rounds?: integer, threads?: integer, device?: string }
 ---@return timings
 function lab.attention(options) end
 
@@ -648,8 +648,8 @@ function lab.card(options) end
 ---@return timing
 function lab.read(options) end
 
---- This machine.
----@return { cpu: string, isa: string, cores: integer, cache_bytes: integer }
+--- This machine; gpu: the one in use.
+---@return { cpu: string, isa: string, cores: integer, cache_bytes: integer, gpu?: string }
 function lab.machine() end
 
 --- A model's config.json.
