@@ -295,7 +295,7 @@ static __device__ __forceinline__ void soften(struct sums<HD> &w, float s[SUB][4
         for (int lanes = 4; lanes < 32; lanes *= 2)
             most[j] = fmaxf(most[j], __shfl_xor_sync(~0u, most[j], lanes));
     if (__any_sync(~0u, most[0] > w.most[0] || most[1] > w.most[1])) {
-        float shrink[2] = {exp2f(w.most[0] - most[0]), exp2f(w.most[1] - most[1])};
+        float shrink[2] = {power_of_two(w.most[0] - most[0]), power_of_two(w.most[1] - most[1])};
 #pragma unroll
         for (int i = 0; i < HD / 16; i++)
 #pragma unroll
@@ -309,7 +309,7 @@ static __device__ __forceinline__ void soften(struct sums<HD> &w, float s[SUB][4
     for (int i = 0; i < SUB; i++) {
 #pragma unroll
         for (int j = 0; j < 4; j++) {
-            s[i][j] = exp2f(s[i][j] - w.most[j % 2]);
+            s[i][j] = power_of_two(s[i][j] - w.most[j % 2]);
             w.sum[j % 2] += s[i][j];
         }
         p[i][0] = transpose(PAIR::make(s[i][0], s[i][1]));
@@ -435,7 +435,7 @@ static __device__ void join_warps(const struct attention &p, struct sums<HD> &w,
         for (int x = 0; x < WARPS; x++)
             top = fmaxf(top, most[x * 8 + head]);
         for (int x = 0; x < WARPS; x++) {
-            float share = most[x * 8 + head] == -INFINITY ? 0 : exp2f(most[x * 8 + head] - top);
+            float share = most[x * 8 + head] == -INFINITY ? 0 : power_of_two(most[x * 8 + head] - top);
             total = fmaf(share, sum[x * 8 + head], total);
             all = fmaf(share, meet[x * 8 * HD + i], all);
         }
@@ -446,9 +446,9 @@ static __device__ void join_warps(const struct attention &p, struct sums<HD> &w,
     __syncthreads();
 }
 
-template <enum kv F, int HD, int WARPS, int DEPTH, int SUB, int BLOCKS>
-static __global__ void __launch_bounds__(WARPS * 32, BLOCKS)
-attention_kernel(const __grid_constant__ struct attention p)
+/* What a thread block does: its run of the work, KV head after KV head. */
+template <enum kv F, int HD, int WARPS, int DEPTH, int SUB>
+static __device__ __forceinline__ void attend_run(const struct attention &p)
 {
     using S = shape<F, HD, WARPS, DEPTH, SUB>;
     extern __shared__ __align__(128) uint8_t shared[];
@@ -479,6 +479,14 @@ attention_kernel(const __grid_constant__ struct attention p)
     }
 }
 
+template <enum kv F, int HD, int WARPS, int DEPTH, int SUB, int BLOCKS, bool SMALL>
+static __global__ void __launch_bounds__(WARPS * 32, BLOCKS)
+attention_kernel(const __grid_constant__ struct attention p)
+{
+    if constexpr (gpu_built<SMALL>::here)
+        attend_run<F, HD, WARPS, DEPTH, SUB>(p);
+}
+
 /* ---- The runs of a KV head to its outputs ---------------------------------------------------------- */
 
 /* A thread block is a pair of sequence and KV head (and tile of heads) and one of its heads; a thread, a channel. */
@@ -500,7 +508,7 @@ static __global__ void __launch_bounds__(HD) join_runs(const __grid_constant__ s
 #pragma unroll 4
         for (int v = first; v <= last; v++) {
             float2 part = p.softmax[(v + index) * 8 + head];
-            float share = exp2f(part.x - top);
+            float share = power_of_two(part.x - top);
             total = fmaf(share, part.y, total);
             all = fmaf(share, p.sums[((size_t)(v + index) * 8 + head) * HD + threadIdx.x], all);
         }
@@ -511,7 +519,7 @@ static __global__ void __launch_bounds__(HD) join_runs(const __grid_constant__ s
 
 /* ---- Launching ------------------------------------------------------------------------------------- */
 
-template <enum kv F, int HD, int WARPS, int DEPTH, int SUB, int BLOCKS, int WAVES>
+template <enum kv F, int HD, int WARPS, int DEPTH, int SUB, int BLOCKS, int WAVES, bool SMALL>
 static enum kernel_status run_attention(struct gpu *g, const struct gpu_attention *a)
 {
     using S = shape<F, HD, WARPS, DEPTH, SUB>;
@@ -533,7 +541,7 @@ static enum kernel_status run_attention(struct gpu *g, const struct gpu_attentio
     const int most = BLOCKS * WAVES * g->about.processors, slots = most + (int)gpu_attention_pairs(a);
     p.sums = (float *)a->scratch;
     p.softmax = (float2 *)(p.sums + (size_t)slots * 8 * HD);
-    auto kernel = attention_kernel<F, HD, WARPS, DEPTH, SUB, BLOCKS>;
+    auto kernel = attention_kernel<F, HD, WARPS, DEPTH, SUB, BLOCKS, SMALL>;
     static_assert(BLOCKS * WAVES <= GPU_ATTENTION_RUNS, "gpu_attention_scratch");
     enum kernel_status status = gpu_check(g, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                                                   S::SHARED), "set up attention");
@@ -546,7 +554,15 @@ static enum kernel_status run_attention(struct gpu *g, const struct gpu_attentio
     return gpu_launched(g, "attention_kernel");
 }
 
-/* Warps and depth of their rings: about 190 KB on their way. */
+/* Small blocks have half the warps. */
+template <enum kv F, int HD, int DEPTH>
+static enum kernel_status choose_attention(struct gpu *g, const struct gpu_attention *a)
+{
+    constexpr int SUB = F == KV_BF16 ? 1 : 2;
+    return gpu_small(g) ? run_attention<F, HD, 4, DEPTH, SUB, 1, 1, true>(g, a)
+                        : run_attention<F, HD, 8, DEPTH, SUB, 1, 1, false>(g, a);
+}
+
 template <enum kv F>
 static enum kernel_status launch_attention(struct gpu *g, const void *work)
 {
@@ -556,14 +572,13 @@ static enum kernel_status launch_attention(struct gpu *g, const void *work)
         return gpu_refuse(KERNEL_BAD_SHAPE, "cannot attend with %d heads over %d KV heads", a->heads, c->kv_heads);
     if (c->sequences == 0)
         return KERNEL_OK;
-    constexpr int SUB = F == KV_BF16 ? 1 : 2;
     switch (c->head_dim) {
     case 64:
-        return run_attention<F, 64, 8, 4, SUB, 1, 1>(g, a);
+        return choose_attention<F, 64, 4>(g, a);
     case 128:
-        return run_attention<F, 128, 8, 2, SUB, 1, 1>(g, a);
+        return choose_attention<F, 128, 2>(g, a);
     case 256:
-        return run_attention<F, 256, 8, 1, SUB, 1, 1>(g, a);
+        return choose_attention<F, 256, 1>(g, a);
     }
     return gpu_refuse(KERNEL_BAD_SHAPE, "cannot attend with heads of %d: 64, 128 or 256", c->head_dim);
 }

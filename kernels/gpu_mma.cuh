@@ -75,6 +75,17 @@ struct pair_bf16 {
     }
 };
 
+/* Kernels that live on shared memory come in two sizes: one for cards that give a block 227 KB of it (compute
+ * capability 9.0 and 10.0), and SMALL, which needs at most 99 KB, for all others. Each card's code has its own only. */
+template <bool SMALL>
+struct gpu_built {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900 && __CUDA_ARCH__ < 1200
+    static constexpr bool here = !SMALL;
+#else
+    static constexpr bool here = SMALL;
+#endif
+};
+
 static __device__ __forceinline__ uint32_t shared_address(const void *p)
 {
     return (uint32_t)__cvta_generic_to_shared(p);
@@ -141,6 +152,14 @@ static __device__ __forceinline__ uint32_t transpose(uint32_t v)
 {
     uint32_t d;
     asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(d) : "r"(v));
+    return d;
+}
+
+/* 2^x in one instruction, relative error 2^-22; results below 2^-126 are 0. */
+static __device__ __forceinline__ float power_of_two(float x)
+{
+    float d;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(d) : "f"(x));
     return d;
 }
 

@@ -36,6 +36,12 @@ static inline enum kernel_status gpu_launched(const struct gpu *g, const char *k
     return gpu_check(g, cudaGetLastError(), kernel);
 }
 
+/* Which of a kernel's two sizes a card takes; see gpu_built in gpu_mma.cuh. */
+static inline bool gpu_small(const struct gpu *g)
+{
+    return g->about.capability < 90 || g->about.capability >= 120;
+}
+
 /* Blocks for a grid over n things, `each` to a block, at most `waves` times what the card holds of 2048 threads. */
 static inline unsigned gpu_blocks(const struct gpu *g, size_t n, size_t each, unsigned threads, unsigned waves)
 {

@@ -29,14 +29,14 @@ struct prefill {
     size_t capacity;
 };
 
-enum { ROWS = 128, WARPS = 8, THREADS = 256 };
-
-template <enum kv F, int HD>
+template <enum kv F, int HD, bool SMALL>
 struct shape {
     enum {
+        ROWS = SMALL ? 64 : 128,            /* queries of a thread block, 16 a warp */
+        THREADS = ROWS * 2,
         BITS = kv_traits<F>::BITS,
         PARTS = kv_traits<F>::PARTS,
-        TOKENS = HD == 256 ? 64 : 128,      /* of a tile of K and V */
+        TOKENS = (HD == 256 ? 64 : 128) / (SMALL ? 2 : 1),      /* of a tile of K and V */
         WIDE = HD * 2,                      /* bytes of a token in a tile */
         ROW = HD * BITS / 8,                /* in the cache */
         Q = 0,
@@ -76,8 +76,8 @@ static __device__ __forceinline__ void fetch(uint32_t to, const uint8_t *from, i
 {
     constexpr int CHUNKS = S::ROW / 16;
 #pragma unroll
-    for (int i = 0; i < S::TOKENS * CHUNKS / THREADS; i++) {
-        int piece = i * THREADS + threadIdx.x, r = piece / CHUNKS, c = piece % CHUNKS;
+    for (int i = 0; i < S::TOKENS * CHUNKS / S::THREADS; i++) {
+        int piece = i * S::THREADS + threadIdx.x, r = piece / CHUNKS, c = piece % CHUNKS;
         uint32_t at = to + (DIRECT ? place<S::WIDE>(r, c) : piece * 16);
         asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(at), "l"(from + (size_t)piece * 16),
                      "r"(r < valid ? 16 : 0) : "memory");
@@ -113,14 +113,14 @@ static __device__ __forceinline__ uint32_t multiply_add(uint32_t a, uint32_t b, 
 
 /* A tile of codes to a tile of FP16, scales applied where they are not of a whole head. `token` is its first one, of
  * the cache of this head; behind `valid` there are zeros. */
-template <enum kv F, int HD, bool IS_V>
+template <enum kv F, int HD, bool SMALL, bool IS_V>
 static __device__ __forceinline__ void widen(uint32_t to, uint32_t from, const __half *group, int token, int valid)
 {
-    using S = shape<F, HD>;
+    using S = shape<F, HD, SMALL>;
     constexpr int CHUNKS = S::ROW / 16, PAIRS = 16 * 8 / S::BITS / 2;
 #pragma unroll
-    for (int i = 0; i < S::TOKENS * CHUNKS / THREADS; i++) {
-        const int piece = i * THREADS + threadIdx.x, r = piece / CHUNKS, c = piece % CHUNKS;
+    for (int i = 0; i < S::TOKENS * CHUNKS / S::THREADS; i++) {
+        const int piece = i * S::THREADS + threadIdx.x, r = piece / CHUNKS, c = piece % CHUNKS;
         const uint4 w = load_shared_16(from + piece * 16);
         uint32_t v[PAIRS];
         widen_word<F>(w.x, v), widen_word<F>(w.y, v + PAIRS / 4);
@@ -187,10 +187,10 @@ struct sums {
 };
 
 /* S = Q K': the warp's 16 rows, all tokens of the tile. */
-template <enum kv F, int HD>
-static __device__ __forceinline__ void scores(uint32_t q, uint32_t k, int lane, float s[shape<F, HD>::TOKENS / 8][4])
+template <enum kv F, int HD, bool SMALL>
+static __device__ __forceinline__ void scores(uint32_t q, uint32_t k, int lane, float s[shape<F, HD, SMALL>::TOKENS / 8][4])
 {
-    using S = shape<F, HD>;
+    using S = shape<F, HD, SMALL>;
     const int row = threadIdx.x / 32 * 16 + lane % 16, token = lane / 16 * 8 + lane % 8, odd = lane / 8 % 2;
 #pragma unroll
     for (int m = 0; m < HD / 16; m++) {
@@ -207,11 +207,11 @@ static __device__ __forceinline__ void scores(uint32_t q, uint32_t k, int lane, 
 }
 
 /* O += P V, P taken from the scores' own registers. */
-template <enum kv F, int HD>
-static __device__ __forceinline__ void weigh(uint32_t v, int lane, const float s[shape<F, HD>::TOKENS / 8][4],
+template <enum kv F, int HD, bool SMALL>
+static __device__ __forceinline__ void weigh(uint32_t v, int lane, const float s[shape<F, HD, SMALL>::TOKENS / 8][4],
                                              struct sums<HD> &w)
 {
-    using S = shape<F, HD>;
+    using S = shape<F, HD, SMALL>;
     using pair = typename kv_traits<F>::pair;
 #pragma unroll
     for (int n = 0; n < S::TOKENS / 16; n++) {
@@ -230,37 +230,43 @@ static __device__ __forceinline__ void weigh(uint32_t v, int lane, const float s
 /* Scores to weights. Row g may see tokens below limit[0] of the tile, row g + 8 below limit[1]. */
 template <int HD, int N>
 static __device__ __forceinline__ void soften(struct sums<HD> &w, float s[N][4], const float scale[2],
-                                              const int limit[2],
-                                              bool masked, int t)
+                                              const int limit[2], bool masked, int t)
 {
-    float most[2] = {w.most[0], w.most[1]}, shrink[2];
+    float most[2] = {-INFINITY, -INFINITY}, shrink[2];
+    if (masked)
+#pragma unroll
+        for (int n = 0; n < N; n++)
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                if (8 * n + 2 * t + i % 2 >= limit[i / 2])
+                    s[n][i] = -INFINITY;
 #pragma unroll
     for (int n = 0; n < N; n++)
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            if (masked && 8 * n + 2 * t + i % 2 >= limit[i / 2])
-                s[n][i] = -INFINITY;
-            most[i / 2] = fmaxf(most[i / 2], s[n][i] * scale[i / 2]);
-        }
+        for (int i = 0; i < 4; i++)
+            most[i / 2] = fmaxf(most[i / 2], s[n][i]);
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         most[h] = fmaxf(most[h], __shfl_xor_sync(~0u, most[h], 1));
         most[h] = fmaxf(most[h], __shfl_xor_sync(~0u, most[h], 2));
-        most[h] = most[h] == -INFINITY ? -1e30f : most[h];      /* a row that has seen nothing yet */
-        shrink[h] = exp2f(w.most[h] - most[h]);
+        most[h] = most[h] == -INFINITY ? -1e30f : most[h] * scale[h];   /* a row that sees nothing of this tile */
+        most[h] = fmaxf(most[h], w.most[h]);
+        shrink[h] = power_of_two(w.most[h] - most[h]);
         w.most[h] = most[h];
-        w.sum[h] *= shrink[h];
     }
+    if (__any_sync(~0u, shrink[0] != 1 || shrink[1] != 1)) {
 #pragma unroll
-    for (int d = 0; d < HD / 8; d++)
+        for (int d = 0; d < HD / 8; d++)
 #pragma unroll
-        for (int i = 0; i < 4; i++)
-            w.o[d][i] *= shrink[i / 2];
+            for (int i = 0; i < 4; i++)
+                w.o[d][i] *= shrink[i / 2];
+        w.sum[0] *= shrink[0], w.sum[1] *= shrink[1];
+    }
 #pragma unroll
     for (int n = 0; n < N; n++)
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-            s[n][i] = exp2f(fmaf(s[n][i], scale[i / 2], -most[i / 2]));
+            s[n][i] = power_of_two(fmaf(s[n][i], scale[i / 2], -most[i / 2]));
             w.sum[i / 2] += s[n][i];
         }
 }
@@ -290,11 +296,13 @@ static __device__ __forceinline__ void store_rows(const struct sums<HD> &w, floa
     }
 }
 
-template <enum kv F, int HD>
-static __global__ void __launch_bounds__(THREADS, 1) prefill_kernel(const __grid_constant__ struct prefill p)
+/* What a thread block does: its queries over all tokens that they see. */
+template <enum kv F, int HD, bool SMALL>
+static __device__ __forceinline__ void attend_tile(const struct prefill &p)
 {
-    using S = shape<F, HD>;
+    using S = shape<F, HD, SMALL>;
     extern __shared__ __align__(1024) uint8_t shared[];
+    constexpr int ROWS = S::ROWS;
     __shared__ float row_scale[ROWS];
     const uint32_t base = shared_address(shared);
     const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
@@ -331,7 +339,7 @@ static __global__ void __launch_bounds__(THREADS, 1) prefill_kernel(const __grid
         copies_wait<1>();
         __syncthreads();
         if constexpr (F != KV_BF16) {
-            widen<F, HD, false>(k_tile, k_land, k_group, token, seen - token);
+            widen<F, HD, SMALL, false>(k_tile, k_land, k_group, token, seen - token);
             __syncthreads();
             if (j + 1 < tiles)
                 fetch<S, false>(k_land, k + (size_t)(token + S::TOKENS) * S::ROW, seen - token - S::TOKENS);
@@ -339,7 +347,7 @@ static __global__ void __launch_bounds__(THREADS, 1) prefill_kernel(const __grid
                 copies_commit();
         }
         float s[S::TOKENS / 8][4] = {};
-        scores<F, HD>(q_tile, k_tile, lane, s);
+        scores<F, HD, SMALL>(q_tile, k_tile, lane, s);
         if constexpr (F == KV_BF16) {
             __syncthreads();
             if (j + 1 < tiles)
@@ -352,14 +360,14 @@ static __global__ void __launch_bounds__(THREADS, 1) prefill_kernel(const __grid
         copies_wait<1>();
         __syncthreads();
         if constexpr (F != KV_BF16) {
-            widen<F, HD, true>(v_tile, v_land, v_group, token, seen - token);
+            widen<F, HD, SMALL, true>(v_tile, v_land, v_group, token, seen - token);
             __syncthreads();
             if (j + 1 < tiles)
                 fetch<S, false>(v_land, v + (size_t)(token + S::TOKENS) * S::ROW, seen - token - S::TOKENS);
             else
                 copies_commit();
         }
-        weigh<F, HD>(v_tile, lane, s, w);
+        weigh<F, HD, SMALL>(v_tile, lane, s, w);
         if constexpr (F == KV_BF16) {
             __syncthreads();
             if (j + 1 < tiles)
@@ -371,10 +379,18 @@ static __global__ void __launch_bounds__(THREADS, 1) prefill_kernel(const __grid
     store_rows<HD>(w, F == KV_E4M3 ? 256 * p.v_scale[kv_head] : 1, q_tile, lane, p.out + row0 * HD, step, rows);
 }
 
-template <enum kv F, int HD>
+template <enum kv F, int HD, bool SMALL>
+static __global__ void __launch_bounds__(shape<F, HD, SMALL>::THREADS, 1)
+prefill_kernel(const __grid_constant__ struct prefill p)
+{
+    if constexpr (gpu_built<SMALL>::here)
+        attend_tile<F, HD, SMALL>(p);
+}
+
+template <enum kv F, int HD, bool SMALL>
 static enum kernel_status run_prefill(struct gpu *g, const struct gpu_prefill *a)
 {
-    using S = shape<F, HD>;
+    using S = shape<F, HD, SMALL>;
     const struct gpu_cache *c = &a->cache;
     struct prefill p = {};
     p.k = (const uint8_t *)c->k, p.v = (const uint8_t *)c->v;
@@ -386,13 +402,13 @@ static enum kernel_status run_prefill(struct gpu *g, const struct gpu_prefill *a
     p.scale = a->scale * 1.44269504f;
     p.kv_heads = c->kv_heads, p.heads = a->heads, p.queries = a->queries;
     p.capacity = c->capacity;
-    auto kernel = prefill_kernel<F, HD>;
+    auto kernel = prefill_kernel<F, HD, SMALL>;
     enum kernel_status status = gpu_check(g, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                                                   S::SHARED), "set up prefill");
     if (status != KERNEL_OK)
         return status;
-    dim3 grid((unsigned)((a->queries + ROWS - 1) / ROWS), (unsigned)a->heads, (unsigned)c->sequences);
-    kernel<<<grid, THREADS, S::SHARED, g->stream>>>(p);
+    dim3 grid((unsigned)((a->queries + S::ROWS - 1) / S::ROWS), (unsigned)a->heads, (unsigned)c->sequences);
+    kernel<<<grid, S::THREADS, S::SHARED, g->stream>>>(p);
     return gpu_launched(g, "prefill_kernel");
 }
 
@@ -407,11 +423,11 @@ static enum kernel_status launch_prefill(struct gpu *g, const void *work)
         return KERNEL_OK;
     switch (c->head_dim) {
     case 64:
-        return run_prefill<F, 64>(g, a);
+        return gpu_small(g) ? run_prefill<F, 64, true>(g, a) : run_prefill<F, 64, false>(g, a);
     case 128:
-        return run_prefill<F, 128>(g, a);
+        return gpu_small(g) ? run_prefill<F, 128, true>(g, a) : run_prefill<F, 128, false>(g, a);
     case 256:
-        return run_prefill<F, 256>(g, a);
+        return gpu_small(g) ? run_prefill<F, 256, true>(g, a) : run_prefill<F, 256, false>(g, a);
     }
     return gpu_refuse(KERNEL_BAD_SHAPE, "cannot attend with heads of %d: 64, 128 or 256", c->head_dim);
 }

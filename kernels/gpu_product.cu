@@ -130,7 +130,8 @@ struct product {
 
 enum {
     X_ROW = 320,                /* bytes of a token's chunk in shared memory: 256 and room against bank conflicts */
-    SHARED_MOST = 227 * 1024,   /* what a block may have from sm_90 on */
+    SHARED_MOST = 227 * 1024,   /* of a block's shared memory, or SHARED_SMALL: see gpu_built */
+    SHARED_SMALL = 99 * 1024,
 };
 
 template <enum weight W>
@@ -348,8 +349,8 @@ static __device__ void take_over(const struct product &p, int v, int row, int co
         }
 }
 
-template <class PAIR, enum weight W, int NT, int WARPS, int STAGES, int BLOCKS>
-static __global__ void __launch_bounds__(WARPS * 32, BLOCKS) product_kernel(const __grid_constant__ struct product p)
+template <class PAIR, enum weight W, int NT, int WARPS, int STAGES>
+static __device__ __forceinline__ void multiply_run(const struct product &p)
 {
     using S = stream<PAIR, W, NT, WARPS, STAGES>;
     extern __shared__ __align__(128) uint8_t shared[];
@@ -414,7 +415,14 @@ static __global__ void __launch_bounds__(WARPS * 32, BLOCKS) product_kernel(cons
     }
 }
 
-template <class PAIR, enum weight W, int NT, int WARPS, int STAGES, int BLOCKS>
+template <class PAIR, enum weight W, int NT, int WARPS, int STAGES, bool SMALL>
+static __global__ void __launch_bounds__(WARPS * 32, 1) product_kernel(const __grid_constant__ struct product p)
+{
+    if constexpr (gpu_built<SMALL>::here)
+        multiply_run<PAIR, W, NT, WARPS, STAGES>(p);
+}
+
+template <class PAIR, enum weight W, int NT, int WARPS, int STAGES, bool SMALL>
 static enum kernel_status run_product(struct gpu *g, const struct gpu_gemv *k)
 {
     using S = stream<PAIR, W, NT, WARPS, STAGES>;
@@ -425,20 +433,20 @@ static enum kernel_status run_product(struct gpu *g, const struct gpu_gemv *k)
     p.x = (const uint4 *)k->x;
     p.y = k->y;
     p.ready = (unsigned *)k->scratch;
-    p.parts = (float *)(p.ready + BLOCKS * g->about.processors);
+    p.parts = (float *)(p.ready + g->about.processors);
     p.scale = w->tensor_scale * left_over<PAIR, W>();
     p.rows = w->rows;
     p.batch = k->batch;
     p.chunks = (int)gpu_chunks(w);
     p.tiles = (int)gpu_tiles(w);
     p.items = (p.tiles + WARPS - 1) / WARPS * p.chunks;
-    static_assert(S::ROWS * BLOCKS <= 256 && BLOCKS <= 2, "gpu_gemv_scratch");
-    auto kernel = product_kernel<PAIR, W, NT, WARPS, STAGES, BLOCKS>;
+    static_assert(S::ROWS <= 256 && STAGES >= 2, "gpu_gemv_scratch");
+    auto kernel = product_kernel<PAIR, W, NT, WARPS, STAGES, SMALL>;
     enum kernel_status status = gpu_check(g, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                                                   S::SHARED), "set up a product");
     if (status != KERNEL_OK)
         return status;
-    const int most = BLOCKS * g->about.processors, blocks = p.items < most ? p.items : most;
+    const int blocks = p.items < g->about.processors ? p.items : g->about.processors;
     if (blocks == 0)
         return gpu_check(g, cudaMemsetAsync(k->y, 0, sizeof(float) * k->batch * w->rows, g->stream), "clear a product");
     kernel<<<blocks, WARPS * 32, S::SHARED, g->stream>>>(p);
@@ -446,15 +454,24 @@ static enum kernel_status run_product(struct gpu *g, const struct gpu_gemv *k)
 }
 
 /* Warps of a block and stages of its ring. */
-template <enum weight W, int NT>
+template <enum weight W, int NT, bool SMALL>
 struct tuning {
     enum {
-        WARPS = weight_traits<W>::BITS == 16 ? 8 : 16,
+        WARPS = (weight_traits<W>::BITS == 16 ? 8 : 16) / (SMALL ? 2 : 1),
         STAGE = WARPS * weight_traits<W>::RECORD + NT * 8 * X_ROW,
-        FIT = SHARED_MOST / STAGE,
+        FIT = (SMALL ? SHARED_SMALL : SHARED_MOST) / STAGE,
         STAGES = FIT < 4 ? FIT : 4,
     };
 };
+
+template <class PAIR, enum weight W, int NT>
+static enum kernel_status choose_product(struct gpu *g, const struct gpu_gemv *k)
+{
+    using big = tuning<W, NT, false>;
+    using small = tuning<W, NT, true>;
+    return gpu_small(g) ? run_product<PAIR, W, NT, small::WARPS, small::STAGES, true>(g, k)
+                        : run_product<PAIR, W, NT, big::WARPS, big::STAGES, false>(g, k);
+}
 
 template <class PAIR, enum weight W>
 static enum kernel_status launch_product(struct gpu *g, const void *work)
@@ -465,12 +482,12 @@ static enum kernel_status launch_product(struct gpu *g, const void *work)
     if (k->batch == 0 || k->w->rows == 0)
         return KERNEL_OK;
     if (k->batch <= 8)
-        return run_product<PAIR, W, 1, tuning<W, 1>::WARPS, tuning<W, 1>::STAGES, 1>(g, k);
+        return choose_product<PAIR, W, 1>(g, k);
     if (k->batch <= 16)
-        return run_product<PAIR, W, 2, tuning<W, 2>::WARPS, tuning<W, 2>::STAGES, 1>(g, k);
+        return choose_product<PAIR, W, 2>(g, k);
     if (k->batch <= 32)
-        return run_product<PAIR, W, 4, tuning<W, 4>::WARPS, tuning<W, 4>::STAGES, 1>(g, k);
-    return run_product<PAIR, W, 8, tuning<W, 8>::WARPS, tuning<W, 8>::STAGES, 1>(g, k);
+        return choose_product<PAIR, W, 4>(g, k);
+    return choose_product<PAIR, W, 8>(g, k);
 }
 
 #define ROW(format, input, PAIR, W, bound) \

@@ -73,7 +73,7 @@ struct gpu_gemv {
 /* Bytes of scratch that GPU_GEMV wants on a device with this many processors. */
 static inline size_t gpu_gemv_scratch(int processors)
 {
-    return (size_t)processors * (256 * GPU_BATCH_MOST * sizeof(float) + 2 * sizeof(unsigned));
+    return (size_t)processors * (256 * GPU_BATCH_MOST * sizeof(float) + sizeof(unsigned));
 }
 
 #ifdef __cplusplus
