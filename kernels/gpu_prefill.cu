@@ -188,7 +188,8 @@ struct sums {
 
 /* S = Q K': the warp's 16 rows, all tokens of the tile. */
 template <enum kv F, int HD, bool SMALL>
-static __device__ __forceinline__ void scores(uint32_t q, uint32_t k, int lane, float s[shape<F, HD, SMALL>::TOKENS / 8][4])
+static __device__ __forceinline__ void scores(uint32_t q, uint32_t k, int lane,
+                                              float s[shape<F, HD, SMALL>::TOKENS / 8][4])
 {
     using S = shape<F, HD, SMALL>;
     const int row = threadIdx.x / 32 * 16 + lane % 16, token = lane / 16 * 8 + lane % 8, odd = lane / 8 % 2;
