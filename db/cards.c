@@ -98,12 +98,13 @@ static int find(struct base *base, const struct entry *entry, struct card *card)
     return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
 }
 
-static bool store(struct base *base, const struct entry *entry, const struct card *card)
+/* review: the grade that the card comes from, or NULL for a reveal, which leaves the last one. */
+static bool store(struct base *base, const struct entry *entry, const struct card *card, const char *review)
 {
     const struct schedule *s = &card->schedule;
     sqlite3_stmt          *stmt =
-        base_stmt(base, "UPDATE card SET (" CARD_COLUMNS ") = (?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
-                        " WHERE lesson = ?1 AND step = ?2");
+        base_stmt(base, "UPDATE card SET (" CARD_COLUMNS ") = (?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14),"
+                        " last_review = coalesce(?15, last_review) WHERE lesson = ?1 AND step = ?2");
     if (!stmt)
         return false;
     bind_text(stmt, 1, entry->lesson);
@@ -120,6 +121,7 @@ static bool store(struct base *base, const struct entry *entry, const struct car
     sqlite3_bind_int(stmt, 12, s->lapses);
     sqlite3_bind_int(stmt, 13, card->surprise);
     sqlite3_bind_int(stmt, 14, card->predicted);
+    sqlite3_bind_text(stmt, 15, review, -1, SQLITE_STATIC); /* NULL binds as such */
     return run(base, stmt);
 }
 
@@ -184,7 +186,7 @@ static bool fold_reveal(struct base *base, const struct entry *entry, const json
     card.surprise = surprise;
     card.predicted = json_is_boolean(json_object_get(payload, "hit"));
     schedule_reveal(&card.schedule, surprise, utc, day);
-    return store(base, entry, &card);
+    return store(base, entry, &card, NULL);
 }
 
 /* What the learner's own forgetting curve is drawn from (memory.c). */
@@ -211,17 +213,6 @@ static bool remember(struct base *base, const struct entry *entry, const struct 
     return run(base, stmt);
 }
 
-static bool keep_last_review(struct base *base, const struct entry *entry)
-{
-    sqlite3_stmt *stmt = base_stmt(base, "UPDATE card SET last_review = ?3 WHERE lesson = ?1 AND step = ?2");
-    if (!stmt)
-        return false;
-    bind_text(stmt, 1, entry->lesson);
-    bind_text(stmt, 2, entry->step);
-    bind_text(stmt, 3, entry->uuid);
-    return run(base, stmt);
-}
-
 static bool fold_grade(struct base *base, const struct entry *entry, const json_t *payload)
 {
     struct card card;
@@ -234,7 +225,7 @@ static bool fold_grade(struct base *base, const struct entry *entry, const json_
     if (!remember(base, entry, &card, rating == FSRS_GOOD, day))
         return false;
     schedule_grade(&card.schedule, rating, utc, day);
-    return store(base, entry, &card) && keep_last_review(base, entry);
+    return store(base, entry, &card, entry->uuid);
 }
 
 static bool cards_fold(struct base *base, const struct entry *entry, const json_t *payload)
