@@ -140,37 +140,62 @@ enum kernel_status gpu_arena_read(const struct gpu_arena *a, size_t bytes, int r
 
 /* ---- Casts ----------------------------------------------------------------------------------------- */
 
-bool gpu_cast_series_open(struct gpu_cast_series *s, const struct gpu_arena *a, const struct gpu_kernel *k, size_t rows,
-                          size_t cols)
+static bool known_scales(const struct gpu_cast_series *s)
 {
-    const struct format *f = format_find(k->format), *input = format_find(k->input);
-    const float tensor = 1e-3f;
-    bool finds = k->op == GPU_CAST_FIND || k->op == GPU_CAST_FIND_STATS, sums = k->op == GPU_CAST_STATS ||
-        k->op == GPU_CAST_FIND_STATS;
-    size_t n = rows * cols;
-    *s = (struct gpu_cast_series){.arena = a, .kernel = k};
-    s->cast = (struct gpu_cast){.rows = rows, .cols = cols, .scale = 0.01f, .inverse = 100, .tensor = tensor,
-                                .unit = 1 / (f->largest * tensor)};
-    gpu_format_of(f, &s->cast.format);
+    return s->scales && s->kernel->op != GPU_CAST_FIND && s->kernel->op != GPU_CAST_FIND_STATS;
+}
+
+/* How many bytes a launch touches of each kind. */
+static void measure_sides(struct gpu_cast_series *s, const struct format *f, const struct format *input)
+{
+    enum gpu_op op = s->kernel->op;
+    size_t rows = s->cast.rows, cols = s->cast.cols, n = rows * cols;
+    bool finds = op == GPU_CAST_FIND || op == GPU_CAST_FIND_STATS;
     s->values = n * input->bits / 8;
     s->codes = rows * encode_row_bytes(f, cols);
     if (finds || encode_scale(f).kind >= SCALE_GROUP)
         s->scales = rows * encode_scales_of_row(f, cols) * encode_scale_bytes(f);
+    if (op == GPU_CAST_STATS || op == GPU_CAST_FIND_STATS)
+        s->sums = (n / GPU_SUMS_OF + 1) * sizeof(struct gpu_sums);
     s->bytes = s->values + s->codes + s->scales;
-    s->slot = aligned(s->values) + aligned(s->codes) + aligned(s->scales) +
-              (sums ? (n / GPU_SUMS_OF + 1) * sizeof(struct gpu_sums) : 0);
-    s->slots = gpu_arena_slots(a, s->slot);
+    size_t stored = aligned(s->scales);
+    s->reads = aligned(op == GPU_UNCAST ? s->codes : s->values) + (known_scales(s) ? stored : 0);
+    s->writes = aligned(op == GPU_UNCAST ? s->values : s->codes) + (known_scales(s) ? 0 : stored) + s->sums;
+}
+
+bool gpu_cast_series_open(struct gpu_cast_series *s, const struct gpu_arena *a, const struct gpu_kernel *k, size_t rows,
+                          size_t cols)
+{
+    enum { SCALE_BYTE = 0x3c };         /* of known scales: about 1 as FP16, 1.5 as E4M3, 2^-67 as E8M0 */
+    const struct format *f = format_find(k->format);
+    const float tensor = 1e-3f;
+    size_t half = a->bytes / 512 * 256;
+    *s = (struct gpu_cast_series){.kernel = k, .in = *a, .out = *a};
+    s->in.bytes = s->out.bytes = half;
+    s->out.base += half;
+    s->cast = (struct gpu_cast){.rows = rows, .cols = cols, .scale = 0.01f, .inverse = 100, .tensor = tensor,
+                                .unit = 1 / (f->largest * tensor)};
+    gpu_format_of(f, &s->cast.format);
+    measure_sides(s, f, format_find(k->input));
+    int reads = gpu_arena_slots(&s->in, s->reads), writes = gpu_arena_slots(&s->out, s->writes);
+    s->slots = reads < writes ? reads : writes;
+    for (int i = 0; known_scales(s) && i < s->slots; i++)
+        if (a->m->fill(a->g, gpu_arena_slot(&s->in, s->reads, s->slots, i) + s->reads - aligned(s->scales), SCALE_BYTE,
+                       s->scales) != KERNEL_OK)
+            return false;
     return s->slots > 1;
 }
 
 enum kernel_status gpu_cast_series_launch(struct gpu *g, void *ctx, int i)
 {
     const struct gpu_cast_series *s = ctx;
-    char *slot = gpu_arena_slot(s->arena, s->slot, s->slots, i);
+    char *in = gpu_arena_slot(&s->in, s->reads, s->slots, i), *out = gpu_arena_slot(&s->out, s->writes, s->slots, i);
+    bool back = s->kernel->op == GPU_UNCAST;
     struct gpu_cast w = s->cast;
-    w.x = w.values = slot;
-    w.codes = slot + aligned(s->values);
-    w.scales = (char *)w.codes + aligned(s->codes);
-    w.sums = (struct gpu_sums *)(void *)((char *)w.scales + aligned(s->scales));
+    w.x = in;
+    w.codes = back ? in : out;
+    w.values = out;
+    w.scales = known_scales(s) ? in + s->reads - aligned(s->scales) : out + aligned(s->codes);
+    w.sums = (struct gpu_sums *)(void *)(out + s->writes - s->sums);
     return s->kernel->launch(g, &w);
 }

@@ -36,14 +36,15 @@ enum kernel_status gpu_arena_time(const struct gpu_arena *a, gpu_series_fn *seri
 enum kernel_status gpu_arena_read(const struct gpu_arena *a, size_t bytes, int rounds, double *ms);
 enum kernel_status gpu_arena_copy(const struct gpu_arena *a, size_t bytes, int rounds, double *ms);
 
-/* A row of GPU_CAST and its kin over the arena: values, codes, scales and sums side by side in a slot. */
+/* A row of GPU_CAST and its kin over the arena. What is read rotates through its lower half and what is written through
+ * the upper one: codes that a row before has written would be values with NaN to the next, which take a slow way. */
 struct gpu_cast_series {
-    const struct gpu_arena  *arena;
     const struct gpu_kernel *kernel;
+    struct gpu_arena in, out;           /* the halves; not to be closed */
     struct gpu_cast cast;
-    size_t values, codes, scales;       /* bytes; scales 0 where one serves the tensor */
-    size_t bytes;                       /* what must move at least: each once */
-    size_t slot;
+    size_t values, codes, scales, sums; /* bytes; scales 0 where one serves the tensor */
+    size_t bytes;                       /* what must move at least: each but the sums once */
+    size_t reads, writes;               /* bytes of a slot in either half */
     int    slots;
 };
 

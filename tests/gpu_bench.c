@@ -141,6 +141,7 @@ int main(int argc, char **argv)
         index = strcmp(argv[i], "--device") == 0 ? atoi(argv[i + 1]) : index;
         b.only = strcmp(argv[i], "--only") == 0 ? argv[i + 1] : b.only;
     }
+    setvbuf(stdout, NULL, _IOLBF, 0);     /* what was timed is said even if the run is cut off */
     gpu_place(getenv("SAFFRON_GPU_MODULE"));
     if (gpu_open(index, &b.g, why, sizeof why) != KERNEL_OK) {
         printf("gpu-bench: skipped: %s\n", why);

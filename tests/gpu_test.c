@@ -154,6 +154,7 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
             c.only = argv[++i];
     }
+    setvbuf(stdout, NULL, _IOLBF, 0);     /* what was found is said even if the run is cut off */
     cpu_fp_setup();
     gpu_place(getenv("SAFFRON_GPU_MODULE"));
     if (gpu_open(index, &c.g, why, sizeof why) != KERNEL_OK) {
