@@ -307,7 +307,7 @@ head_dim              128]],
         view.bars { title = "One token, one layer", unit = "ms", bars = ms },
         "Fewest bytes need not be fastest: every head multiplies with the whole shared vector, so the arithmetic does not shrink with the bytes. On a device with much more arithmetic a byte, such as a GPU's tensor cores, the shared one can lead.",
         view.table { columns = { "design", "MiB", "operations a byte", "ms", "middle half" }, rows = rows },
-        string.format("Median of %d rounds in turn, %d more interrupted and left out. Times move with the clock and with what else runs; designs whose middle halves overlap tie.", o.t.rounds, o.t.dropped),
+        string.format("Median of %d rounds in turn; %d more were interrupted. Times move with the clock and with what else runs; designs whose middle halves overlap tie.", o.t.rounds, o.t.dropped),
         "DeepSeek-V3's vector has 512 and 64 numbers, used as key and as value; this stand-in has 256 of each, and half of its operations a byte.",
       }
     end,

@@ -15,7 +15,7 @@ local function ms(seconds) return fmt(seconds * 1e3) .. " ms" end
 
 -- What a timed reveal ends with.
 local function how(t)
-  return string.format("Median of %d rounds in turn, one core; %d rounds were interrupted and left out. Times move with the clock, with heat and with what else runs, so orders and bands are judged here and not the digits; where middle halves overlap, the order is a tie.", t.rounds, t.dropped)
+  return string.format("Median of %d rounds in turn, one core; %d more were interrupted. Times move with the clock, with heat and with what else runs, so orders and bands are judged here and not the digits; where middle halves overlap, the order is a tie.", t.rounds, t.dropped)
 end
 
 -- The card beside this machine's core, where there is one: blocks for a reveal.
