@@ -231,10 +231,15 @@ static ALWAYS_INLINE __m256i multiply32(__m256i w, __m256i x)
     return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
 
+/* How far ahead to prefetch, in bytes, into the second cache: without it these two loops reached half of what the
+ * memory gives on a Sapphire Rapids. */
+enum { CODES_AHEAD = 8192 };
+
 static ALWAYS_INLINE int32_t int8_one(const uint8_t *row, const int8_t *x, size_t n)
 {
     __m256i a = _mm256_setzero_si256(), b = a;
     for (size_t i = 0; i < n; i += 64) {
+        _mm_prefetch((const char *)row + i + CODES_AHEAD, _MM_HINT_T1);
         a = _mm256_add_epi32(a, multiply32(load32(row + i), load32(x + i)));
         b = _mm256_add_epi32(b, multiply32(load32(row + i + 32), load32(x + i + 32)));
     }
@@ -267,6 +272,7 @@ static ALWAYS_INLINE float int4_one(const uint8_t *row, const uint16_t *scales, 
 {
     __m256 acc = _mm256_setzero_ps();
     for (size_t g = 0; g < groups; g++, row += 64, x += 128) {
+        _mm_prefetch((const char *)row + CODES_AHEAD, _MM_HINT_T1);
         __m256i pairs = _mm256_add_epi16(int4_half(row, x), int4_half(row + 32, x + 32));
         __m256i offset = _mm256_zextsi128_si256(_mm_cvtsi32_si128(correction[g]));
         __m256i dot = _mm256_add_epi32(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)), offset);
@@ -303,6 +309,7 @@ static ALWAYS_INLINE void int4_values_tokens(const uint8_t *row, const uint16_t 
         acc[t] = _mm256_setzero_ps();
     for (size_t g = 0; g < x->groups; g++, row += 64, token += 128) {
         __m256 low[4], high[4], scale = _mm256_set1_ps(_cvtsh_ss(scales[g]));
+        _mm_prefetch((const char *)row + CODES_AHEAD, _MM_HINT_T1);
         UNROLL_16 for (int t = 0; t < tokens; t++)
             low[t] = high[t] = _mm256_setzero_ps();
         UNROLL_16 for (size_t j = 0; j < 8; j++) {
