@@ -115,13 +115,13 @@ struct shape {
     enum source source;
     enum guard_side side;
     float scale, tensor;
-    bool stream;                /* where codes or values are aligned, results go past the caches */
+    bool stream;                /* as for large tensors: asks ahead, and stores past the caches what is aligned */
 };
 
 static struct trial trial_open(const struct kernel *k, const struct format *f, struct shape s)
 {
     struct trial t = {.job = {.format = f, .source = s.source, .rows = s.rows, .cols = s.cols, .scale = s.scale,
-                              .inverse = 1 / s.scale, .tensor = s.tensor, .stream = s.stream}};
+                              .inverse = 1 / s.scale, .tensor = s.tensor, .stream = s.stream, .far = s.stream}};
     size_t n = s.rows * s.cols, width = s.source == SOURCE_FP32 ? 4 : 2;
     t.x_bytes = is_decoder(k) ? 0 : n * width;
     t.value_bytes = is_decoder(k) ? n * sizeof(float) : 0;
