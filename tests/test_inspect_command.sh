@@ -127,3 +127,13 @@ tries=0
 until [ -s "$work/status" ] || [ $tries -gt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
 [ "$(cat "$work/status" 2>/dev/null)" = 0 ]
 say $? "q leaves it" "exit $(cat "$work/status" 2>/dev/null)"
+
+# --- the terminal goes, and the program with it
+tmux -L "$session" -f /dev/null new-session -d -x 80 -y 24 "TERM=tmux-256color exec $SAFFRON inspect $blocks"
+shows "a list once more" "1 of 17 · GGUF"
+pid=$(tmux -L "$session" display-message -p '#{pane_pid}')
+tmux -L "$session" kill-server
+tries=0
+while kill -0 "$pid" 2>/dev/null && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+! kill -9 "$pid" 2>/dev/null
+say $? "a terminal that hangs up ends it" "it went on"

@@ -1,8 +1,6 @@
 /* job.c: the two faces of a request: see job.h. The screen redraws when a message, a key or a new size has come. */
 #include "tutor/job.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +11,7 @@
 #include "tutor/actors.h"
 #include "tutor/commands.h"
 #include "tutor/draw.h"
+#include "tutor/ending.h"
 #include "tutor/plain_print.h"
 #include "tutor/progress_line.h"
 #include "tutor/screen.h"
@@ -62,14 +61,6 @@ struct face {
     int                   scroll, page, limit, rows;
     bool                  over, left, answered;
 };
-
-static volatile sig_atomic_t ending;
-
-static void on_signal(int number)
-{
-    (void)number;
-    ending = 1;
-}
 
 static bool choosing(const struct face *face)
 {
@@ -217,7 +208,7 @@ static void take_key(struct face *face, uint32_t key)
 static void read_keys(struct face *face)
 {
     struct screen_event e;
-    while (screen_next(&e)) {
+    while (!face->left && screen_next(&e)) {
         if (e.kind == SCREEN_KEY)
             take_key(face, e.key);
         else if (e.kind == SCREEN_WHEEL)
@@ -231,13 +222,13 @@ static bool wait_for(const struct face *face)
     struct pollfd fds[ACTORS_FDS + 2] = { { .fd = screen_fd(), .events = POLLIN },
                                           { .fd = screen_wake_fd(), .events = POLLIN } };
     int n = 2 + actors_fds(face->actors, fds + 2);
-    return poll(fds, (nfds_t)n, actors_timeout(face->actors)) >= 0 || errno == EINTR;
+    return ending_poll(fds, (nfds_t)n, actors_timeout(face->actors));
 }
 
 static void follow(struct face *face)
 {
     draw(face);
-    while (!face->over && !face->left && !ending && wait_for(face)) {
+    while (!face->over && !face->left && !ending_came() && wait_for(face)) {
         read_keys(face);
         read_lab(face);
         draw(face);
@@ -247,18 +238,13 @@ static void follow(struct face *face)
 /* -1: there is no screen to be had. */
 static int run_screen(const struct options *options, const struct job *job, struct actors *actors)
 {
-    enum screen_color color = !options->color || strcmp(options->color, "auto") == 0 ? SCREEN_COLOR_AUTO
-                            : strcmp(options->color, "always") == 0                  ? SCREEN_COLOR_ALWAYS
-                                                                                     : SCREEN_COLOR_NEVER;
-    const struct screen_options screen = { .theme = theme_find(theme_guess()), .color = color };
-    const struct sigaction action = { .sa_handler = on_signal };
+    const struct theme *theme = theme_find(options->theme ? options->theme : theme_guess());
+    const struct screen_options screen = { .theme = theme, .color = screen_color_named(options->color) };
     struct face face = { .options = options, .job = job, .actors = actors };
     char error[512];
     if (!screen_open(&screen, error, sizeof error))
         return -1;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
+    ending_take();
     face.canvas = canvas_new(0, 0);
     face.id = actors_begin(actors, job->request, job->open, face.error, sizeof face.error);
     if (face.id)

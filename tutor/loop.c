@@ -2,9 +2,7 @@
  * One thread. Nothing here decides anything about lessons; it draws once after everything that is waiting was fed. */
 #include "tutor/loop.h"
 
-#include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +10,7 @@
 #include "tutor/actors.h"
 #include "tutor/clip.h"
 #include "tutor/draw.h"
+#include "tutor/ending.h"
 #include "tutor/screen.h"
 
 struct loop {
@@ -23,30 +22,6 @@ struct loop {
     char                  theme[32];
     bool                  mouse, ended;
 };
-
-static volatile sig_atomic_t ending; /* SIGTERM, SIGHUP or SIGINT came */
-
-static void on_signal(int number)
-{
-    (void)number;
-    ending = 1;
-}
-
-/* The ending signals are blocked but for the time in ppoll, so that none is missed between a check and the wait. */
-static void take_signals(sigset_t *waiting)
-{
-    static const int numbers[] = { SIGTERM, SIGHUP, SIGINT };
-    sigset_t blocked;
-    struct sigaction action = { .sa_handler = on_signal };
-    sigemptyset(&blocked);
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        sigaction(numbers[i], &action, NULL);
-        sigaddset(&blocked, numbers[i]);
-    }
-    sigprocmask(SIG_BLOCK, &blocked, waiting);
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        sigdelset(waiting, numbers[i]);
-}
 
 /* --- acting ------------------------------------------------------------------------------------------------------- */
 
@@ -154,13 +129,12 @@ static void draw(struct loop *l)
     l->effects = 0;
 }
 
-static bool wait_for(struct loop *l, const sigset_t *waiting)
+static bool wait_for(struct loop *l)
 {
     struct pollfd fds[ACTORS_FDS + 2] = { { .fd = screen_fd(), .events = POLLIN },
                                           { .fd = screen_wake_fd(), .events = POLLIN } };
-    int n = 2 + actors_fds(l->actors, fds + 2), timeout = actors_timeout(l->actors);
-    struct timespec limit = { timeout / 1000, timeout % 1000 * 1000000L };
-    return ppoll(fds, (nfds_t)n, timeout < 0 ? NULL : &limit, waiting) >= 0 || errno == EINTR;
+    int n = 2 + actors_fds(l->actors, fds + 2);
+    return ending_poll(fds, (nfds_t)n, actors_timeout(l->actors));
 }
 
 static void begin(struct loop *l, const struct loop_start *start)
@@ -180,12 +154,8 @@ int loop_run(const struct options *options, const struct catalog *catalog, const
              size_t size)
 {
     struct loop l = { .options = options };
-    enum screen_color color = !options->color || strcmp(options->color, "auto") == 0 ? SCREEN_COLOR_AUTO
-                            : strcmp(options->color, "always") == 0                  ? SCREEN_COLOR_ALWAYS
-                                                                                     : SCREEN_COLOR_NEVER;
     const struct theme *theme = theme_find(options->theme ? options->theme : theme_guess());
-    struct screen_options screen = { .theme = theme, .color = color };
-    sigset_t waiting;
+    struct screen_options screen = { .theme = theme, .color = screen_color_named(options->color) };
     l.actors = actors_open(options, catalog, error, size);
     if (!l.actors)
         return -1;
@@ -193,14 +163,14 @@ int loop_run(const struct options *options, const struct catalog *catalog, const
         actors_close(l.actors);
         return -1;
     }
-    take_signals(&waiting);
+    ending_take();
     l.app = app_new(catalog, options->seed);
     l.canvas = canvas_new(0, 0);
     if (l.app) {
         begin(&l, start);
         draw(&l);
         actors_warm(l.actors, start->document);
-        while (!l.ended && !ending && wait_for(&l, &waiting)) {
+        while (!l.ended && !ending_came() && wait_for(&l)) {
             read_terminal(&l);
             read_actors(&l);
             if (l.effects & (FX_DRAW | FX_REDRAW) && !l.ended)

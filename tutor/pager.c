@@ -1,14 +1,13 @@
 /* pager.c: a few views to leaf through on the screen. See pager.h. */
 #include "tutor/pager.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/command.h"
 #include "tutor/draw.h"
+#include "tutor/ending.h"
 #include "tutor/screen.h"
 
 enum { SCREENFUL = 10 }; /* lines of Page Up and Page Down */
@@ -84,19 +83,18 @@ static void read_terminal(struct pager *p)
 int pager_run(const struct options *options, const json_t *pages, char *error, size_t size)
 {
     const struct theme *theme = theme_find(options->theme ? options->theme : theme_guess());
-    struct screen_options screen = { .theme = theme, .color = SCREEN_COLOR_AUTO };
+    struct screen_options screen = { .theme = theme, .color = screen_color_named(options->color) };
     struct pager p = { .options = options, .pages = pages, .changed = true };
-    if (options->color && strcmp(options->color, "auto") != 0)
-        screen.color = strcmp(options->color, "always") == 0 ? SCREEN_COLOR_ALWAYS : SCREEN_COLOR_NEVER;
     if (!screen_open(&screen, error, size))
         return -1;
+    ending_take();
     p.canvas = canvas_new(0, 0);
-    while (p.canvas && !p.ended) {
+    while (p.canvas && !p.ended && !ending_came()) {
         if (p.changed)
             draw(&p);
         struct pollfd fds[2] = { { .fd = screen_fd(), .events = POLLIN },
                                  { .fd = screen_wake_fd(), .events = POLLIN } };
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+        if (!ending_poll(fds, 2, -1))
             break;
         read_terminal(&p);
     }

@@ -129,6 +129,14 @@ static bool open_wake(void)
 
 /* ------------------------------------------------------------------------------------------------- open and close */
 
+enum screen_color screen_color_named(const char *name)
+{
+    if (!name)
+        return SCREEN_COLOR_AUTO;
+    return strcmp(name, "always") == 0 ? SCREEN_COLOR_ALWAYS
+         : strcmp(name, "never") == 0  ? SCREEN_COLOR_NEVER : SCREEN_COLOR_AUTO;
+}
+
 bool screen_locale(void)
 {
     setlocale(LC_ALL, "");

@@ -9,6 +9,9 @@
 
 enum screen_color { SCREEN_COLOR_AUTO, SCREEN_COLOR_ALWAYS, SCREEN_COLOR_NEVER };
 
+/* What --color says: "always" or "never"; AUTO for any other word, and for NULL. */
+enum screen_color screen_color_named(const char *name);
+
 struct screen_options {
     const struct theme *theme;
     enum screen_color   color; /* AUTO: as the terminal can, none with NO_COLOR */
