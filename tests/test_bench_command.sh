@@ -16,13 +16,13 @@ SAFFRON_MASK=1 "$SAFFRON" bench $quick --only decode:e4m3 --isa scalar >"$work/o
 cat >"$work/meant" <<'TEXT'
 <measured>, <measured> threads, instruction set scalar, second cache <measured> KiB, last cache <measured> MiB.
 Medians of <measured> rounds.
-plain loops read only: in cache, best <measured> GB/s
-plain loops read <measured>, write <measured>: in cache, best <measured> GB/s
-plain loops read <measured>, write <measured>: in cache, best <measured> GB/s
-plain loops read <measured>, write <measured>: in cache, best <measured> GB/s
-plain loops memcpy: in cache, best <measured> GB/s
+plain loops read only: in cache, best <measured> B/s
+plain loops read <measured>, write <measured>: in cache, best <measured> B/s
+plain loops read <measured>, write <measured>: in cache, best <measured> B/s
+plain loops read <measured>, write <measured>: in cache, best <measured> B/s
+plain loops memcpy: in cache, best <measured> B/s
 decode, in cache: % of the plain loop
-e4m3: <measured> %, <measured> GB/s, scalar
+e4m3: <measured> %, <measured> B/s, scalar
 limit: <measured>
 TEXT
 cmp -s "$work/out" "$work/meant" && [ ! -s "$work/err" ]
