@@ -131,41 +131,9 @@ static ALWAYS_INLINE void encode_chunks(const struct encode_job *job, size_t fir
         _mm_sfence();
 }
 
-/* The constants of encode_chunks chosen once for a call. */
-static ALWAYS_INLINE void encode_any(const struct encode_job *job, size_t first, size_t last,
-                                     const enum lane_kind kind, const bool stats)
-{
-    bool stream = job->stream && (uintptr_t)job->codes % 64 == 0;
-    if (!lane_folds(job->inverse, job->scale)) {
-        if (stats)
-            encode_stats__scalar(job, first, last);
-        else
-            encode__scalar(job, first, last);
-    } else if (job->source == SOURCE_BF16) {
-        encode_chunks(job, first, last, kind, SOURCE_BF16, stats, false);
-    } else if (stream) {
-        encode_chunks(job, first, last, kind, SOURCE_FP32, stats, true);
-    } else {
-        encode_chunks(job, first, last, kind, SOURCE_FP32, stats, false);
-    }
-}
+#include "kernels/encode_lanes.h"
 
-#define ENCODER(name, kind) \
-    void encode_##name##__avx512(const struct encode_job *job, size_t first, size_t last) \
-    { \
-        encode_any(job, first, last, kind, false); \
-    } \
-    void encode_stats_##name##__avx512(const struct encode_job *job, size_t first, size_t last) \
-    { \
-        encode_any(job, first, last, kind, true); \
-    }
-
-ENCODER(float8, LANE_FLOAT8)
-ENCODER(float4, LANE_FLOAT4)
-ENCODER(int8, LANE_INT8)
-ENCODER(int4, LANE_INT4)
-ENCODER(fp16, LANE_FP16)
-ENCODER(bf16, LANE_BF16)
+ENCODERS(avx512)
 
 #else
 typedef int no_encode_avx512;   /* a translation unit may not be empty */

@@ -10,11 +10,9 @@
 
 #include "kernels/encode.h"
 #include "kernels/inline.h"
+#include "kernels/lanes.h"
 
 enum { GROUP = 16, QUARTERS = 4 };
-
-/* Which arithmetic an element takes; a constant wherever it is inlined. */
-enum lane_kind { LANE_FLOAT8, LANE_FLOAT4, LANE_INT8, LANE_INT4, LANE_FP16, LANE_BF16 };
 
 /* What a call works with. Floats of at most 8 bits work on values times a power of two, `fold`. */
 struct run {
@@ -33,9 +31,8 @@ struct sums {
 static ALWAYS_INLINE struct run open_run(const struct encode_job *job, const enum lane_kind kind)
 {
     const struct format *f = job->format;
-    bool small = kind == LANE_FLOAT8 || kind == LANE_FLOAT4;
     int shift = 23 - f->lane[2];
-    float fold = small ? ldexpf(1, -((128 - f->bias) & ((1 << f->lane[1]) - 1))) : 1;
+    float fold = lane_fold(f, kind);
     return (struct run){
         .job = job, .inverse = vdupq_n_f32(job->inverse * fold), .scale = vdupq_n_f32(job->scale / fold),
         .largest = vdupq_n_f32(f->largest * fold), .power = vdupq_n_f32(ldexpf(1, shift)),
@@ -230,7 +227,7 @@ static ALWAYS_INLINE void encode_chunks(const struct encode_job *job, size_t fir
 static ALWAYS_INLINE void encode_any(const struct encode_job *job, size_t first, size_t last,
                                      const enum lane_kind kind, const bool stats)
 {
-    bool folds = job->inverse >= 0x1p-100f && job->scale <= 0x1p100f;
+    bool folds = lane_folds(job->inverse, job->scale);
     if (!folds && stats)
         encode_stats__scalar(job, first, last);
     else if (!folds)

@@ -10,9 +10,7 @@
 
 #include "kernels/encode.h"
 #include "kernels/inline.h"
-
-/* Which arithmetic an element takes; a constant wherever it is inlined. */
-enum lane_kind { LANE_FLOAT8, LANE_FLOAT4, LANE_INT8, LANE_INT4, LANE_FP16, LANE_BF16 };
+#include "kernels/lanes.h"
 
 /* One format as vectors. Floats of at most 8 bits work on values times `fold`, a power of two. */
 struct lane_format {
@@ -26,21 +24,14 @@ struct lane_format {
 
 static ALWAYS_INLINE struct lane_format lane_format_of(const struct format *f, const enum lane_kind kind)
 {
-    bool small = kind == LANE_FLOAT8 || kind == LANE_FLOAT4;
     int shift = 23 - f->lane[2];
-    float fold = small ? ldexpf(1, -((128 - f->bias) & ((1 << f->lane[1]) - 1))) : 1;
+    float fold = lane_fold(f, kind);
     return (struct lane_format){
         .fold = fold, .largest = _mm256_set1_ps(f->largest * fold),
         .normal = _mm256_castps_si256(_mm256_set1_ps(f->normal * fold)), .power = _mm256_set1_ps(ldexpf(1, shift)),
         .shift = _mm256_set1_epi32(shift),
         .below_sign = _mm256_set1_epi32((1 << (f->bits - 1)) - 1),
     };
-}
-
-/* False where folding would leave FP32's range: such scales are left to the reference. */
-static inline bool lane_folds(float inverse, float scale)
-{
-    return inverse >= 0x1p-100f && scale <= 0x1p100f;
 }
 
 static ALWAYS_INLINE __m256 lane_abs(__m256 x)
