@@ -809,6 +809,50 @@ vllm bench serve --model Qwen/Qwen3.6-27B-FP8 --dataset-name random \
     dives = { "rerankers" }, links = { "fp8", "embeddings" },
   },
 
+  explore {
+    id = "here", title = "The caveat, timed here",
+    ask = { "Attention alone, as this model has it: 24 query heads on 4 heads of 256, over a BF16 cache and an fp8 one. Which of decode and prefill gains?" },
+    knobs = {
+      context = { 131072, from = 8192, to = 262144, scale = "log", label = "tokens looked back at", at = 1 },
+      prompt = { 8192, from = 1024, to = 16384, scale = "log", label = "tokens of the prompt", at = 2 },
+    },
+    compute = function(lab, knob)
+      local context, prompt = math.floor(knob.context + 0.5), math.floor(knob.prompt + 0.5)
+      local card = lab.machine().gpu
+      if not card then return { context = context, prompt = prompt } end
+      local function case(name, format, tokens, prefill)
+        return { name = name, format = format, tokens = tokens, prefill = prefill, heads = 24, kv_heads = 4, head_dim = 256 }
+      end
+      local t = lab.attention { device = "cuda", rounds = 7, cases = {
+        case("decode, BF16 cache", "bf16", context), case("decode, fp8 cache", "e4m3", context),
+        case("prefill, BF16 cache", "bf16", prompt, true), case("prefill, fp8 cache", "e4m3", prompt, true) } }
+      local ms = {}
+      for i = 1, 4 do ms[i] = 1000 * t[i].seconds end
+      return { card = card, ms = ms, context = context, prompt = prompt }
+    end,
+    reveal = function(o)
+      local caution = "These are Saffron's own kernels, which widen fp8 to 16 bits before they multiply; a serving engine's may multiply in FP8 and pay with registers instead. The direction is the same, the sizes are not: measure your server."
+      if not o.card then
+        return {
+          "No GPU is in use here, so nothing was timed. Where there is one, start this lesson with --device cuda, or see all formats with:",
+          view.code { text = "saffron bench --device cuda --only attention\nsaffron bench --device cuda --only prefill" },
+          view.table { caption = "Time with an fp8 cache, of that with BF16, head_dim 256", columns = { "H100, Saffron's kernels", "of BF16's time" },
+            rows = { { "decode, 131,072 tokens", "0.57" }, { "prefill, 8,192 tokens", "1.15" } }, source = "Saffron's README, measurements of 2026-11-24" },
+          caution,
+        }
+      end
+      local decode, prefill = o.ms[2] / o.ms[1], o.ms[4] / o.ms[3]
+      return {
+        view.bars { title = "One layer's attention, time with an fp8 cache", unit = "% of BF16", bars = {
+          { label = "decode, " .. fmt(o.context) .. " tokens", value = 100 * decode, role = "outcome", note = string.format("%s ms, BF16 %s ms", fmt(o.ms[2]), fmt(o.ms[1])) },
+          { label = "prefill of " .. fmt(o.prompt), value = 100 * prefill, note = string.format("%s ms, BF16 %s ms", fmt(o.ms[4]), fmt(o.ms[3])) } } },
+        string.format("On %s: decode takes %s of the time, because it reads half the bytes. Prefill takes %s: it waits for arithmetic, and fp8 adds the work of widening.",
+          o.card, percent(100 * decode), percent(100 * prefill)),
+        caution,
+      }
+    end,
+  },
+
   -- part two: in your words -----------------------------------------------------------------------------------------
 
   part { id = "words", title = "in your words" },
