@@ -227,7 +227,8 @@ static float weigh(float *at, size_t n, float most)
 
 /* ---- Formats --------------------------------------------------------------------------------------- */
 
-#define ATTENTION_FORMAT(name, ...) \
+/* The steps of a format: scores() and values() with its coding as a constant. */
+#define STEPS(name, ...) \
     static void scores_##name(const struct attention_piece *p, const uint8_t *block, float *to) \
     { \
         const struct coding coding = {__VA_ARGS__}; \
@@ -238,16 +239,36 @@ static float weigh(float *at, size_t n, float most)
         const struct coding coding = {__VA_ARGS__}; \
         values(coding, p, block, weights, y); \
     } \
-    void attention_##name##__avx512(const struct attention_piece *p) \
-    { \
-        static const struct attention_steps steps = {scores_##name, weigh, values_##name}; \
-        attention_walk(p, &steps); \
-    }
+    static const struct attention_steps steps_##name = {scores_##name, weigh, values_##name}
 
-ATTENTION_FORMAT(bf16, .row = row_bf16, .bytes = 64, .factor = 1)
-ATTENTION_FORMAT(e4m3, .row = row_e4m3, .bytes = 32, .factor = E4M3_ROW_FACTOR)
-ATTENTION_FORMAT(int8, .row = row_int8, .bytes = 32, .scaled = true, .factor = 1)
-ATTENTION_FORMAT(int4, .row = row_int4, .bytes = 16, .scaled = true, .ranged = true, .factor = 1)
+STEPS(bf16, .row = row_bf16, .bytes = 64, .factor = 1);
+STEPS(e4m3, .row = row_e4m3, .bytes = 32, .factor = E4M3_ROW_FACTOR);
+STEPS(int8, .row = row_int8, .bytes = 32, .scaled = true, .factor = 1);
+STEPS(int4, .row = row_int4, .bytes = 16, .scaled = true, .ranged = true, .factor = 1);
+
+/* Scores of every block, softmax, then every block's values: see attention_walk. A row is 32 upper halves of FP32. */
+void attention_bf16__avx512(const struct attention_piece *p)
+{
+    attention_walk(p, &steps_bf16);
+}
+
+/* A row becomes FP16 bits by a shift and a mask, then FP32; the head's scale comes last. See attention_walk. */
+void attention_e4m3__avx512(const struct attention_piece *p)
+{
+    attention_walk(p, &steps_e4m3);
+}
+
+/* Row scales are multiplied into queries and weights first. See attention_walk. */
+void attention_int8__avx512(const struct attention_piece *p)
+{
+    attention_walk(p, &steps_int8);
+}
+
+/* As INT8, and minima are added to the sums. See attention_walk. */
+void attention_int4__avx512(const struct attention_piece *p)
+{
+    attention_walk(p, &steps_int4);
+}
 
 #else
 typedef int no_attention_avx512;        /* a translation unit may not be empty */
