@@ -28,6 +28,7 @@ enum {
     READS        = 15,
     CHECKED_TOKENS = 128, /* of the cache that an output's error is measured on */
 };
+#define WEIGHTS_MOST  1e9  /* of a matrix */
 #define TIMED_SECONDS 6.0  /* rounds stop here, after the least */
 
 static bool poll_cancel(void *ctx, double fraction)
@@ -174,14 +175,16 @@ static struct timing *push_timing(lua_State *L)
     return t;
 }
 
-/* Rows that make one byte a weight four times the last cache, as far as a quarter of the memory allows for all formats.
- */
+/* Rows that make one byte a weight four times the last cache, as far as a quarter of the memory allows for all formats
+ * and a thousand million weights allow. */
 static size_t default_rows(lua_State *L, size_t cols, double bytes_per_weight)
 {
     double weights = 4 * (double)cpu_info()->last_cache_bytes / (host_of(L)->env.quick ? QUICK : 1);
     double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 4;
     if (weights * bytes_per_weight > memory)
         weights = memory / bytes_per_weight;
+    if (weights > WEIGHTS_MOST)
+        weights = WEIGHTS_MOST;
     double rows = weights / (double)cols;
     return rows < 64 ? 64 : (size_t)rows;
 }
@@ -356,9 +359,10 @@ static int lab_gemv(lua_State *L)
     read_batches(L, t);
     t->cols = (size_t)host_number(L, 1, "cols", GEMV_COLS, 128, 65536);
     t->rows = (size_t)host_number(L, 1, "rows", (double)default_rows(L, t->cols, bytes), 1, 1 << 24);
-    if ((double)t->rows * (double)t->cols > 1e9)
+    if ((double)t->rows * (double)t->cols > WEIGHTS_MOST)
         return luaL_error(L, "lab.gemv: more than 1e9 weights");
     prepare(L, t);
+    t->rounds.alone = pool_threads(t->how.pool) == 1;
     if (!rounds_time(&t->rounds, t->count + 1, hosttime_count(L), TIMED_SECONDS, run_gemv, t, tell))
         host_check(L, t->status, "lab.gemv");
     t->host->timed = true;
@@ -496,6 +500,7 @@ static int lab_attention(lua_State *L)
         lua_pop(L, 1);
     }
     prepare_looks(L, t);
+    t->rounds.alone = pool_threads(t->how.pool) == 1;
     if (!rounds_time(&t->rounds, t->count, hosttime_count(L), TIMED_SECONDS, run_attention, t, tell))
         host_check(L, t->status, "lab.attention");
     t->host->timed = true;
@@ -577,6 +582,7 @@ static int lab_read(lua_State *L)
     size_t share = read_bytes(m) / (size_t)r.threads / 4096 * 4096;
     for (int i = 0; i < r.threads; i++)
         r.reader[i] = (struct reader){ kernel, (const uint8_t *)m->codes + (size_t)i * share, share };
+    rounds.alone = r.threads == 1;
     if (!rounds_time(&rounds, 1, h->env.quick ? ROUNDS_LEAST : READS, TIMED_SECONDS, run_reading, &r, tell))
         host_check(L, KERNEL_CANCELED, "lab.read");
     double bytes = (double)share * r.threads;

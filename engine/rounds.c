@@ -61,7 +61,7 @@ static bool time_once(struct rounds *r, int series, int most, double budget, rou
                       void (*after)(void *ctx, double share))
 {
     double began = seconds_of(CLOCK_MONOTONIC), lost[ROUNDS_MOST][ROUNDS_SERIES];
-    *r = (struct rounds){ .series = series };
+    *r = (struct rounds){ .alone = r->alone, .series = series };
     for (int n = 0; n < most && n < ROUNDS_MOST; n++) {
         bool steady;
         double now[ROUNDS_SERIES];
@@ -69,7 +69,7 @@ static bool time_once(struct rounds *r, int series, int most, double budget, rou
             break;
         if (!time_round(series, run, ctx, now, &steady))
             return false;
-        if (steady)
+        if (steady || !r->alone)
             keep(r, now);
         else
             memcpy(lost[r->dropped++], now, sizeof now);

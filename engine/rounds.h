@@ -1,6 +1,7 @@
 /* rounds: several computations timed in turn, A B C A B C, so that a machine that slows down slows them all.
- * A round in which the thread was pushed off its core is dropped and counted. Ratios are taken within a round. A fixed
- * loop before and after is the thermometer: when the clock has changed meanwhile, all is timed once more. */
+ * A round in which the thread was pushed off its core is dropped and counted, where it computes alone. Ratios are taken
+ * within a round. A fixed loop before and after is the thermometer: when the clock has changed meanwhile, all is timed
+ * once more. */
 #ifndef ENGINE_ROUNDS_H
 #define ENGINE_ROUNDS_H
 
@@ -10,6 +11,7 @@
 enum { ROUNDS_MOST = 31, ROUNDS_SERIES = 12 };
 
 struct rounds {
+    bool   alone;                               /* set by the caller: the thread computes all, and waits for no other */
     int    series;                              /* computations */
     int    kept, dropped;                       /* rounds; seconds[][] has the kept ones */
     double drift;                               /* of the thermometer: 1.1 is a tenth slower afterwards */
