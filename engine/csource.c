@@ -154,20 +154,33 @@ static bool main_call(const char *text, struct stretch in, char *name, size_t si
     return longest > 0;
 }
 
+/* The line "MACRO(name, ...": nothing but blanks stands before it. */
+static struct stretch use_of(const char *text, const char *call)
+{
+    for (const char *at = text; (at = strstr(at, call)); at++) {
+        const char *from = at;
+        while (from > text && from[-1] == ' ')
+            from--;
+        if (from == text || from[-1] == '\n')
+            return (struct stretch){ from, next_line(at) };
+    }
+    return (struct stretch){ NULL, NULL };
+}
+
 /* The macro whose "void prefix_##name##__isa(" gives `function`, whole; the line that uses it; and that definition's
- * body. NULL in macro.from if there is none. */
-static void find_macro(const char *text, const char *function, struct stretch *macro, struct stretch *use,
-                       struct stretch *body)
+ * body. The prefix may be missing; `ending` is what stands for "__isa". NULL in use.from if there is none. */
+static void find_macro(const char *text, const char *function, const char *ending, struct stretch *macro,
+                       struct stretch *use, struct stretch *body)
 {
     char end[64], call[160];
     const char *suffix = strstr(function, "__");
     *macro = *use = *body = (struct stretch){ NULL, NULL };
-    snprintf(end, sizeof end, "##name##%.40s(", suffix ? suffix : "?");
+    snprintf(end, sizeof end, "name##%.40s(", ending);
     for (const char *at = text; suffix && !use->from && (at = strstr(at, end)); at++) {
-        const char *prefix = at, *start = at;
-        while (prefix > text && is_name(prefix[-1]))
+        const char *behind = at - text > 2 && strncmp(at - 2, "##", 2) == 0 ? at - 2 : at, *prefix = behind, *start = at;
+        while (behind < at && prefix > text && is_name(prefix[-1]))
             prefix--;
-        size_t n = (size_t)(at - prefix);
+        size_t n = (size_t)(behind - prefix);
         if (strncmp(function, prefix, n) != 0)
             continue;
         while (start > text && !(start[0] == '#' && start[-1] == '\n' && strncmp(start, "#define ", 8) == 0))
@@ -176,11 +189,9 @@ static void find_macro(const char *text, const char *function, struct stretch *m
         for (macro->to = next_line(start); macro->to[-2] == '\\'; macro->to = next_line(macro->to))
             ;
         *body = (struct stretch){ at, strchr(at, '}') };
-        snprintf(call, sizeof call, "\n%.*s(%.*s,", (int)strcspn(start + 8, "("), start + 8,
+        snprintf(call, sizeof call, "%.*s(%.*s,", (int)strcspn(start + 8, "("), start + 8,
                  (int)(suffix - function - (ptrdiff_t)n), function + n);
-        const char *used = strstr(text, call);
-        if (used)
-            *use = (struct stretch){ used + 1, next_line(used + 1) };
+        *use = use_of(text, call);
     }
 }
 
@@ -191,13 +202,13 @@ static void append(char *out, size_t size, struct stretch s)
 }
 
 /* The macro, its use, and the functions that do the work: each the longest that the one before calls. */
-static json_t *cut_macro(const char *text, const char *path, const char *function)
+static json_t *cut_macro(const char *text, const char *path, const char *function, const char *ending)
 {
     enum { HELPERS = 3 };
     static char shown[SHOWN_MOST];
     char name[64];
     struct stretch macro, use, body;
-    find_macro(text, function, &macro, &use, &body);
+    find_macro(text, function, ending, &macro, &use, &body);
     if (!use.from)
         return NULL;
     *shown = '\0';
@@ -209,6 +220,30 @@ static json_t *cut_macro(const char *text, const char *path, const char *functio
         append(shown, sizeof shown, (struct stretch){ comment_above(text, line), body.to });
     }
     return block_of(path, function, shown);
+}
+
+/* What one instruction set's file makes by a header that several share, "kernels/..._lanes.h" and then MACRO(isa): the
+ * file and the header are looked at as one text. */
+static json_t *cut_shared(const char *folder, const char *text, const char *path, const char *function)
+{
+    char line[64], header[4200];
+    const char *suffix = strstr(function, "__"), *include = strstr(text, "_lanes.h\"\n");
+    json_t *block = NULL;
+    snprintf(line, sizeof line, "(%.40s)\n", suffix ? suffix + 2 : "?");
+    if (!include || !strstr(include, line))
+        return NULL;
+    const char *name = include;
+    while (name > text && name[-1] != '/')
+        name--;
+    snprintf(header, sizeof header, "%.4000s/%.*s_lanes.h", folder, (int)(include - name), name);
+    char *shared = read_source(header), *both = shared ? malloc(strlen(text) + strlen(shared) + 1) : NULL;
+    if (both) {
+        strcat(strcpy(both, text), shared);
+        block = cut_macro(both, path, function, "__##suffix");
+    }
+    free(both);
+    free(shared);
+    return block;
 }
 
 /* In the sources that end in one of two ways. */
@@ -226,7 +261,9 @@ static json_t *find_in(const char *folder, const char *name, const char *ending,
         if (text)
             block = cut(text, path, name);
         if (text && !block)
-            block = cut_macro(text, path, name);
+            block = cut_macro(text, path, name, strstr(name, "__") ? strstr(name, "__") : "?");
+        if (text && !block)
+            block = cut_shared(folder, text, path, name);
         free(text);
     }
     if (dir)
