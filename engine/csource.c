@@ -177,8 +177,9 @@ static void find_macro(const char *text, const char *function, const char *endin
     *macro = *use = *body = (struct stretch){ NULL, NULL };
     snprintf(end, sizeof end, "name##%.40s(", ending);
     for (const char *at = text; suffix && !use->from && (at = strstr(at, end)); at++) {
-        const char *behind = at - text > 2 && strncmp(at - 2, "##", 2) == 0 ? at - 2 : at, *prefix = behind, *start = at;
-        while (behind < at && prefix > text && is_name(prefix[-1]))
+        bool prefixed = at - text > 2 && strncmp(at - 2, "##", 2) == 0;
+        const char *behind = prefixed ? at - 2 : at, *prefix = behind, *start = at;
+        while (prefixed && prefix > text && is_name(prefix[-1]))
             prefix--;
         size_t n = (size_t)(behind - prefix);
         if (strncmp(function, prefix, n) != 0)
