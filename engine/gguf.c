@@ -3,15 +3,13 @@
  * github.com/ggml-org/ggml, docs/gguf.md. */
 #include "engine/gguf.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
+#include "engine/mapping.h"
 #include "kernels/ggml.h"
 
 enum {
@@ -25,9 +23,7 @@ enum {
 };
 
 struct gguf {
-    const uint8_t     *bytes;
-    size_t             size;
-    bool               mapped;
+    struct mapping     map;      /* the whole file */
     struct safetensor *tensor;
     size_t             count;
     struct gguf_entry *entry;
@@ -66,15 +62,15 @@ struct cursor {
 
 static size_t left(const struct cursor *c)
 {
-    return c->file->size - c->at;
+    return c->file->map.size - c->at;
 }
 
 /* The next `bytes` bytes into out; false, and said, at the end of the file. */
 static bool take(struct cursor *c, void *out, size_t bytes, const char *what)
 {
     if (left(c) < bytes)
-        return fail(c->file, "it ends within %s, at byte %zu", what, c->file->size);
-    memcpy(out, c->file->bytes + c->at, bytes);
+        return fail(c->file, "it ends within %s, at byte %zu", what, c->file->map.size);
+    memcpy(out, c->file->map.bytes + c->at, bytes);
     c->at += bytes;
     return true;
 }
@@ -94,7 +90,7 @@ static char *take_name(struct cursor *c, uint64_t most, const char *what)
         fail(c->file, "out of memory");
         return NULL;
     }
-    memcpy(text, c->file->bytes + c->at, (size_t)length);
+    memcpy(text, c->file->map.bytes + c->at, (size_t)length);
     text[length] = '\0';
     c->at += (size_t)length;
     if (strlen(text) == length && safetensors_printable(text))
@@ -151,7 +147,7 @@ static bool skip_string(struct cursor *c, char *out, size_t size)
     if (length > left(c))
         return fail(c->file, "a string at byte %zu claims %" PRIu64 " bytes", c->at, length);
     if (size)
-        print_string(c->file->bytes + c->at, (size_t)length, out, size);
+        print_string(c->file->map.bytes + c->at, (size_t)length, out, size);
     c->at += (size_t)length;
     return true;
 }
@@ -288,14 +284,14 @@ static bool read_tensor(struct cursor *c, uint64_t *offset)
 
 static bool place(struct gguf *file, struct safetensor *tensor, uint64_t start, uint64_t offset)
 {
-    uint64_t room = start < file->size ? file->size - start : 0;
+    uint64_t room = start < file->map.size ? file->map.size - start : 0;
     if (offset % file->alignment != 0)
         return fail(file, "tensor '%s' begins at %" PRIu64 ", no multiple of %" PRIu64, tensor->name, offset,
                     file->alignment);
     if (offset > room || tensor->bytes > room - offset)
         return fail(file, "tensor '%s' ends past the end of the file: %" PRIu64 " bytes from %" PRIu64 " of %" PRIu64,
                     tensor->name, tensor->bytes, offset, room);
-    tensor->data = tensor->bytes ? file->bytes + start + offset : file->bytes;
+    tensor->data = tensor->bytes ? file->map.bytes + start + offset : file->map.bytes;
     return true;
 }
 
@@ -354,7 +350,7 @@ static bool read_file(struct gguf *file)
     struct cursor c = { file, MAGIC };
     uint32_t version = 0;
     uint64_t tensors = 0, entries = 0;
-    if (!gguf_is(file->bytes, file->size))
+    if (!gguf_is(file->map.bytes, file->map.size))
         return fail(file, "it is no GGUF file");
     if (!take(&c, &version, sizeof version, "its header"))
         return false;
@@ -364,9 +360,9 @@ static bool read_file(struct gguf *file)
         return fail(file, "it is of version %" PRIu32 " of the format, 2 and 3 are read", version);
     if (!take(&c, &tensors, sizeof tensors, "its header") || !take(&c, &entries, sizeof entries, "its header"))
         return false;
-    if (tensors > TENSORS_MOST || tensors > file->size / 24)
+    if (tensors > TENSORS_MOST || tensors > file->map.size / 24)
         return fail(file, "its header claims %" PRIu64 " tensors", tensors);
-    if (entries > ENTRIES_MOST || entries > file->size / 13)
+    if (entries > ENTRIES_MOST || entries > file->map.size / 13)
         return fail(file, "its header claims %" PRIu64 " entries", entries);
     file->alignment = ALIGNMENT;
     file->entry = calloc(ENTRIES_KEPT, sizeof *file->entry);
@@ -380,15 +376,14 @@ static bool read_file(struct gguf *file)
 
 /* --- opening and closing ------------------------------------------------------------------------------------------ */
 
-static struct gguf *open_bytes(const void *bytes, size_t count, bool mapped, const char *name, char *error, size_t size)
+/* Takes the mapping, on failure too, and checks everything in it; `why` is what kept it from being made, or NULL. */
+static struct gguf *open_mapping(struct mapping m, const char *why, const char *name, char *error, size_t size)
 {
-    struct gguf *file = malloc(sizeof *file);
-    struct gguf local = { .bytes = bytes, .size = count, .mapped = mapped, .name = name, .error = error,
-                          .error_size = size };
+    struct gguf *file = why ? NULL : malloc(sizeof *file);
+    struct gguf local = { .map = m, .name = name, .error = error, .error_size = size };
     if (!file) {
-        fail(&local, "out of memory");
-        if (mapped)
-            munmap((void *)(uintptr_t)bytes, count);
+        fail(&local, "%s", why ? why : "out of memory");
+        mapping_close(&m);
         return NULL;
     }
     *file = local;
@@ -403,25 +398,14 @@ static struct gguf *open_bytes(const void *bytes, size_t count, bool mapped, con
 
 struct gguf *gguf_open_memory(const void *data, size_t bytes, const char *name, char *error, size_t size)
 {
-    return open_bytes(data, bytes, false, name, error, size);
+    return open_mapping(mapping_of(data, bytes), NULL, name, error, size);
 }
 
 struct gguf *gguf_open_fd(int fd, const char *name, char *error, size_t size)
 {
-    struct gguf teller = { .name = name, .error = error, .error_size = size };
-    struct stat info;
-    if (fstat(fd, &info) < 0 || !S_ISREG(info.st_mode)) {
-        fail(&teller, "it is not a plain file");
-        return NULL;
-    }
-    if (info.st_size < MAGIC)
-        return open_bytes("", 0, false, name, error, size);
-    void *bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (bytes == MAP_FAILED) {
-        fail(&teller, "%s", strerror(errno));
-        return NULL;
-    }
-    return open_bytes(bytes, (size_t)info.st_size, true, name, error, size);
+    struct mapping m;
+    const char *why = mapping_open_fd(&m, fd);
+    return open_mapping(m, why, name, error, size);
 }
 
 void gguf_close(struct gguf *file)
@@ -432,8 +416,7 @@ void gguf_close(struct gguf *file)
         free((char *)(uintptr_t)file->tensor[i].name);
     for (size_t i = 0; i < file->entry_count; i++)
         free((char *)(uintptr_t)file->entry[i].key);
-    if (file->mapped)
-        munmap((void *)(uintptr_t)file->bytes, file->size);
+    mapping_close(&file->map);
     free(file->tensor);
     free(file->entry);
     free(file);

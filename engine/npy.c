@@ -2,23 +2,18 @@
  * dictionary (descr '<f4', fortran_order False, shape (3, 4)), data. Source: the manual of numpy.lib.format. */
 #include "engine/npy.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "engine/mapping.h"
 
 enum { MAGIC = 6, HEADER_MOST = 1 << 16 };
 
 struct npy {
-    const uint8_t    *bytes;
-    size_t            size;
-    bool              mapped;
+    struct mapping    map;       /* the whole file */
     struct safetensor tensor;
     const char       *name;      /* these three serve messages while opening */
     char             *error;
@@ -163,16 +158,16 @@ static bool read_dictionary(struct npy *file, struct cursor c)
 
 static bool read_file(struct npy *file)
 {
-    const uint8_t *b = file->bytes;
+    const uint8_t *b = file->map.bytes;
     struct safetensor *tensor = &file->tensor;
-    if (!npy_is(b, file->size) || file->size < 12)
+    if (!npy_is(b, file->map.size) || file->map.size < 12)
         return fail(file, "it is no .npy file");
     size_t wide = b[6] == 1 ? 2 : 4, start = 8 + wide, length = b[8] | (size_t)b[9] << 8;
     if (b[6] < 1 || b[6] > 3)
         return fail(file, "it is of version %d of the format, 1 to 3 are read", b[6]);
     if (wide == 4)
         length |= (size_t)b[10] << 16 | (size_t)b[11] << 24;
-    if (length > HEADER_MOST || length > file->size - start)
+    if (length > HEADER_MOST || length > file->map.size - start)
         return fail(file, "its header claims %zu bytes", length);
     if (!read_dictionary(file, (struct cursor){ (const char *)b + start, (const char *)b + start + length }))
         return false;
@@ -183,23 +178,22 @@ static bool read_file(struct npy *file)
             return fail(file, "its shape is of more than 2^64 bytes");
     tensor->count = tensor->bytes / tensor->dtype->bytes;
     tensor->data = b + start + length;
-    if (tensor->bytes != file->size - start - length)
-        return fail(file, "it holds %zu bytes, but its shape needs %" PRIu64, file->size - start - length,
+    if (tensor->bytes != file->map.size - start - length)
+        return fail(file, "it holds %zu bytes, but its shape needs %" PRIu64, file->map.size - start - length,
                     tensor->bytes);
     return true;
 }
 
 /* --- opening and closing ------------------------------------------------------------------------------------------ */
 
-static struct npy *open_bytes(const void *bytes, size_t count, bool mapped, const char *name, char *error, size_t size)
+/* Takes the mapping, on failure too, and checks everything in it; `why` is what kept it from being made, or NULL. */
+static struct npy *open_mapping(struct mapping m, const char *why, const char *name, char *error, size_t size)
 {
-    struct npy *file = malloc(sizeof *file);
-    struct npy local = { .bytes = bytes, .size = count, .mapped = mapped, .name = name, .error = error,
-                         .error_size = size };
+    struct npy *file = why ? NULL : malloc(sizeof *file);
+    struct npy local = { .map = m, .name = name, .error = error, .error_size = size };
     if (!file) {
-        fail(&local, "out of memory");
-        if (mapped)
-            munmap((void *)(uintptr_t)bytes, count);
+        fail(&local, "%s", why ? why : "out of memory");
+        mapping_close(&m);
         return NULL;
     }
     *file = local;
@@ -214,46 +208,28 @@ static struct npy *open_bytes(const void *bytes, size_t count, bool mapped, cons
 
 struct npy *npy_open_memory(const void *data, size_t bytes, const char *name, char *error, size_t size)
 {
-    return open_bytes(data, bytes, false, name, error, size);
+    return open_mapping(mapping_of(data, bytes), NULL, name, error, size);
 }
 
 struct npy *npy_open_fd(int fd, const char *name, char *error, size_t size)
 {
-    struct npy teller = { .name = name, .error = error, .error_size = size };
-    struct stat info;
-    if (fstat(fd, &info) < 0 || !S_ISREG(info.st_mode)) {
-        fail(&teller, "it is not a plain file");
-        return NULL;
-    }
-    if (info.st_size < MAGIC)
-        return open_bytes("", 0, false, name, error, size);
-    void *bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (bytes == MAP_FAILED) {
-        fail(&teller, "%s", strerror(errno));
-        return NULL;
-    }
-    return open_bytes(bytes, (size_t)info.st_size, true, name, error, size);
+    struct mapping m;
+    const char *why = mapping_open_fd(&m, fd);
+    return open_mapping(m, why, name, error, size);
 }
 
 struct npy *npy_open(const char *path, char *error, size_t size)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    struct npy *file = NULL;
-    if (fd < 0)
-        fail(&(struct npy){ .name = path, .error = error, .error_size = size }, "%s", strerror(errno));
-    else
-        file = npy_open_fd(fd, path, error, size);
-    if (fd >= 0)
-        close(fd);
-    return file;
+    struct mapping m;
+    const char *why = mapping_open(&m, path);
+    return open_mapping(m, why, path, error, size);
 }
 
 void npy_close(struct npy *file)
 {
     if (!file)
         return;
-    if (file->mapped)
-        munmap((void *)(uintptr_t)file->bytes, file->size);
+    mapping_close(&file->map);
     free(file);
 }
 

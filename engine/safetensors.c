@@ -3,20 +3,16 @@
  * As the format's own definition has it, the tensors cover the data exactly: no holes, no overlap. */
 #include "engine/safetensors.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <jansson.h>
 #include <utf8proc.h>
 
+#include "engine/mapping.h"
 #include "kernels/format.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "loads copy little-endian bytes as they are");
@@ -24,9 +20,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "loads copy little-end
 enum { PREFIX = 8 }; /* bytes of the header length */
 
 struct safetensors {
-    const uint8_t     *bytes;    /* the whole file                                */
-    size_t             size;
-    bool               mapped;   /* bytes came from mmap and go with munmap       */
+    struct mapping     map;      /* the whole file */
     json_t            *header;   /* owns the tensors' names                       */
     struct safetensor *tensor;   /* sorted by position                            */
     size_t             count;
@@ -198,7 +192,7 @@ static bool read_offsets(struct safetensors *file, struct safetensor *tensor, co
 {
     const json_t *offsets = json_object_get(entry, "data_offsets");
     const json_t *first = json_array_get(offsets, 0), *second = json_array_get(offsets, 1);
-    uint64_t room = file->size - start, begin, end;
+    uint64_t room = file->map.size - start, begin, end;
 
     if (json_array_size(offsets) != 2 || !json_is_integer(first) || !json_is_integer(second) ||
         json_integer_value(first) < 0 || json_integer_value(second) < 0)
@@ -213,7 +207,7 @@ static bool read_offsets(struct safetensors *file, struct safetensor *tensor, co
     if (end - begin != tensor->bytes)
         return fail(file, "tensor '%s' takes %" PRIu64 " bytes, but its shape needs %" PRIu64, tensor->name,
                     end - begin, tensor->bytes);
-    tensor->data = file->bytes + start + begin;
+    tensor->data = file->map.bytes + start + begin;
     return true;
 }
 
@@ -241,7 +235,7 @@ static int by_position(const void *left, const void *right)
 /* Every byte of the data belongs to exactly one tensor. */
 static bool check_cover(struct safetensors *file, uint64_t start)
 {
-    const uint8_t *covered = file->bytes + start, *end = file->bytes + file->size;
+    const uint8_t *covered = file->map.bytes + start, *end = file->map.bytes + file->map.size;
 
     for (size_t i = 0; i < file->count; i++) {
         const struct safetensor *tensor = &file->tensor[i];
@@ -290,18 +284,18 @@ static bool read_header(struct safetensors *file)
     uint64_t length;
     json_error_t fault;
 
-    if (file->size < PREFIX)
-        return fail(file, "it is %zu bytes long, too short for a safetensors file", file->size);
-    memcpy(&length, file->bytes, PREFIX);
+    if (file->map.size < PREFIX)
+        return fail(file, "it is %zu bytes long, too short for a safetensors file", file->map.size);
+    memcpy(&length, file->map.bytes, PREFIX);
     if (length > SAFETENSORS_HEADER)
         return fail(file, "its header claims %" PRIu64 " bytes; more than %d are not read", length,
                     SAFETENSORS_HEADER);
-    if (length > file->size - PREFIX)
+    if (length > file->map.size - PREFIX)
         return fail(file, "its header ends %" PRIu64 " bytes past the end of the file",
-                    length - (file->size - PREFIX));
-    if (length == 0 || file->bytes[PREFIX] != '{')
+                    length - (file->map.size - PREFIX));
+    if (length == 0 || file->map.bytes[PREFIX] != '{')
         return fail(file, "its header is not a JSON object; is it a safetensors file?");
-    file->header = json_loadb((const char *)file->bytes + PREFIX, length, JSON_REJECT_DUPLICATES, &fault);
+    file->header = json_loadb((const char *)file->map.bytes + PREFIX, length, JSON_REJECT_DUPLICATES, &fault);
     if (!file->header) {
         mask_unprintable(fault.text);
         return fail(file, "its header is not valid JSON: %s", fault.text);
@@ -311,18 +305,14 @@ static bool read_header(struct safetensors *file)
 
 /* ---- opening and closing ---------------------------------------------------------------------- */
 
-/* Take over bytes (unmapped on failure too) and check everything in them. */
-static struct safetensors *open_bytes(const uint8_t *bytes, size_t bytes_size, bool mapped, const char *name,
-                                      char *error, size_t size)
+/* Takes the mapping, on failure too, and checks everything in it; `why` is what kept it from being made, or NULL. */
+static struct safetensors *open_mapping(struct mapping m, const char *why, const char *name, char *error, size_t size)
 {
-    struct safetensors *file = malloc(sizeof *file);
-    struct safetensors local = { .bytes = bytes, .size = bytes_size, .mapped = mapped, .name = name,
-                                 .error = error, .error_size = size };
-
+    struct safetensors *file = why ? NULL : malloc(sizeof *file);
+    struct safetensors local = { .map = m, .name = name, .error = error, .error_size = size };
     if (!file) {
-        fail(&local, "out of memory");
-        if (mapped)
-            munmap((void *)(uintptr_t)bytes, bytes_size);
+        fail(&local, "%s", why ? why : "out of memory");
+        mapping_close(&m);
         return NULL;
     }
     *file = local;
@@ -335,58 +325,30 @@ static struct safetensors *open_bytes(const uint8_t *bytes, size_t bytes_size, b
     return file;
 }
 
-struct safetensors *safetensors_open_memory(const void *data, size_t bytes, const char *name, char *error,
-                                            size_t size)
+struct safetensors *safetensors_open_memory(const void *data, size_t bytes, const char *name, char *error, size_t size)
 {
-    return open_bytes(data, bytes, false, name, error, size);
+    return open_mapping(mapping_of(data, bytes), NULL, name, error, size);
 }
 
 struct safetensors *safetensors_open_fd(int fd, const char *name, char *error, size_t size)
 {
-    struct safetensors teller = { .name = name, .error = error, .error_size = size };
-    struct stat info;
-    void *bytes;
-
-    if (fstat(fd, &info) < 0) {
-        fail(&teller, "%s", strerror(errno));
-        return NULL;
-    }
-    if (!S_ISREG(info.st_mode)) {
-        fail(&teller, "%s", S_ISDIR(info.st_mode) ? "it is a folder" : "it is not a plain file");
-        return NULL;
-    }
-    if (info.st_size < PREFIX) /* an empty file cannot be mapped */
-        return open_bytes((const uint8_t *)"", (size_t)info.st_size, false, name, error, size);
-    bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (bytes == MAP_FAILED) {
-        fail(&teller, "%s", strerror(errno));
-        return NULL;
-    }
-    return open_bytes(bytes, (size_t)info.st_size, true, name, error, size);
+    struct mapping m;
+    const char *why = mapping_open_fd(&m, fd);
+    return open_mapping(m, why, name, error, size);
 }
 
 struct safetensors *safetensors_open(const char *path, char *error, size_t size)
 {
-    /* Without O_NONBLOCK a named pipe would wait for a writer. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    struct safetensors *file;
-
-    if (fd < 0) {
-        struct safetensors teller = { .name = path, .error = error, .error_size = size };
-        fail(&teller, "%s", strerror(errno));
-        return NULL;
-    }
-    file = safetensors_open_fd(fd, path, error, size);
-    close(fd);
-    return file;
+    struct mapping m;
+    const char *why = mapping_open(&m, path);
+    return open_mapping(m, why, path, error, size);
 }
 
 void safetensors_close(struct safetensors *file)
 {
     if (!file)
         return;
-    if (file->mapped)
-        munmap((void *)(uintptr_t)file->bytes, file->size);
+    mapping_close(&file->map);
     json_decref(file->header);
     free(file->tensor);
     free(file);

@@ -1,6 +1,6 @@
 /* safetensors: a read-only view of a .safetensors file, mapped, never copied.
  * The file may come from anybody: everything in it is checked once, when it is opened.
- * A file that shrinks while it is mapped ends the process (SIGBUS); only the lab maps strangers' files. */
+ * How it is mapped: mapping.h. */
 #ifndef ENGINE_SAFETENSORS_H
 #define ENGINE_SAFETENSORS_H
 
