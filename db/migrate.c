@@ -3,7 +3,9 @@
  * they can be made again from the events (fold.c). */
 #include "db/base.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static const char *const steps[] = {
@@ -27,11 +29,20 @@ int migrate_version(void)
     return STEPS;
 }
 
-/* A copy of the file as it was before step `version` + 1; one from an earlier try is kept. */
+/* A copy of the file as it was before step `version` + 1; one from an earlier try is kept. Two tutors may copy at once:
+ * each into a file of its own. A copy that another tutor's step may have reached goes again: that one has kept its own. */
 static bool keep_copy(struct base *base, int version)
 {
     char *name = sqlite3_mprintf("%s.v%d", base->path, version);
-    bool  ok = name && (access(name, F_OK) == 0 || base_backup(base, name));
+    char *own = sqlite3_mprintf("%s.v%d.%d.%p", base->path, version, (int)getpid(), (void *)base);
+    bool  ok = name && own && (access(name, F_OK) == 0 || base_backup(base, own));
+    if (ok && access(own, F_OK) == 0) {
+        bool still = base_int(base, "PRAGMA user_version", 0) == version;
+        ok = (still ? rename(own, name) : unlink(own)) == 0;
+        if (!ok)
+            snprintf(base->why, sizeof base->why, "cannot write '%.400s': %s", name, strerror(errno));
+    }
+    sqlite3_free(own);
     sqlite3_free(name);
     return ok;
 }

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #define DAY 86400000
 
@@ -74,6 +75,15 @@ static inline void bench_sweep(struct bench *b)
     if (folder)
         closedir(folder);
     rmdir(b->folder);
+}
+
+/* Runs statements on the file while no store has it. */
+static inline void sql(struct bench *b, const char *script)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(b->path, &db), SQLITE_OK);
+    sqlite3_exec(db, script, NULL, NULL, NULL);
+    sqlite3_close(db);
 }
 
 static inline int bench_open(void **state)

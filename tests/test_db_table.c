@@ -57,14 +57,6 @@ static void perform(struct bench *b, enum deed deed, struct store_reply *reply)
 
 /* ---- faults ---- */
 
-static void sql(struct bench *b, const char *script)
-{
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(b->path, &db), SQLITE_OK);
-    sqlite3_exec(db, script, NULL, NULL, NULL);
-    sqlite3_close(db);
-}
-
 static void end_of_name(struct bench *b, const char *end, char name[400])
 {
     snprintf(name, 400, "%s%s", b->path, end);

@@ -169,6 +169,58 @@ static void tutors_at_once(void **state)
     bench_sweep(&b);
 }
 
+static int version_of(const char *path)
+{
+    sqlite3      *db;
+    sqlite3_stmt *stmt;
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &stmt, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    int version = sqlite3_column_int(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return version;
+}
+
+/* Several tutors open a file of the schema before at once: all get on, and the copy that is kept is of that schema. */
+static void an_old_file_opened_at_once(void **state)
+{
+    enum { ROUNDS = 12 };
+    (void)state;
+    for (int round = 0; round < ROUNDS; round++) {
+        struct bench b;
+        pid_t        children[TWINS];
+        char         copy[4200];
+        int          status;
+        bench_folder(&b);
+        bench_start(&b);
+        for (int i = 0; i < 200; i++)
+            say(&b, "seen", "l", "a", "{}");
+        bench_stop(&b);
+        sql(&b, "DROP INDEX event_lesson; PRAGMA user_version = 1");
+        for (int i = 0; i < TWINS; i++) {
+            children[i] = fork();
+            if (children[i])
+                continue;
+            struct store_reply reply;
+            struct record      record = { .kind = "seen", .lesson = "l", .step = "b" };
+            bench_start(&b);
+            bool stored = store_post_wait(b.store, &record, &reply) && reply.ok;
+            if (!stored)
+                fprintf(stderr, "not stored: %s\n", reply.text);
+            bench_stop(&b);
+            _exit(!stored);
+        }
+        for (int i = 0; i < TWINS; i++) {
+            waitpid(children[i], &status, 0);
+            assert_int_equal(status, 0);
+        }
+        snprintf(copy, sizeof copy, "%s.v1", b.path);
+        assert_int_equal(version_of(copy), 1);
+        bench_sweep(&b);
+    }
+}
+
 /* Two stores in one process, each with its own thread: for the thread sanitizer. */
 static void two_stores_in_one_process(void **state)
 {
@@ -205,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kill_storm),
         cmocka_unit_test(tutors_at_once),
+        cmocka_unit_test(an_old_file_opened_at_once),
         cmocka_unit_test_setup_teardown(two_stores_in_one_process, bench_open, bench_close),
         cmocka_unit_test_setup_teardown(close_finishes_what_was_posted, bench_open, bench_close),
     };
