@@ -30,7 +30,7 @@ int migrate_version(void)
 }
 
 /* A copy of the file as it was before step `version` + 1; one from an earlier try is kept. Two tutors may copy at once:
- * each into a file of its own. A copy that another tutor's step may have reached goes again: that one has kept its own. */
+ * each into a file of its own. A copy that another's step may have reached goes again: that one has kept its own. */
 static bool keep_copy(struct base *base, int version)
 {
     char *name = sqlite3_mprintf("%s.v%d", base->path, version);
