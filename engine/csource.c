@@ -213,6 +213,7 @@ static json_t *cut_macro(const char *text, const char *path, const char *functio
     if (!use.from)
         return NULL;
     *shown = '\0';
+    macro.from = comment_above(text, macro.from);
     append(shown, sizeof shown, macro);
     append(shown, sizeof shown, use);
     for (int i = 0; i < HELPERS && main_call(text, body, name, sizeof name); i++) {

@@ -227,50 +227,9 @@ static float weigh(float *at, size_t n, float most)
     return add_lanes(sum);
 }
 
-/* ---- Formats --------------------------------------------------------------------------------------- */
+#include "kernels/attention_lanes.h"
 
-/* The steps of a format: scores() and values() with its coding as a constant. */
-#define STEPS(name, ...) \
-    static void scores_##name(const struct attention_piece *p, const uint8_t *block, float *to) \
-    { \
-        const struct coding coding = {__VA_ARGS__}; \
-        scores(coding, p, block, to); \
-    } \
-    static void values_##name(const struct attention_piece *p, const uint8_t *block, const float *weights, float *y) \
-    { \
-        const struct coding coding = {__VA_ARGS__}; \
-        values(coding, p, block, weights, y); \
-    } \
-    static const struct attention_steps steps_##name = {scores_##name, weigh, values_##name}
-
-STEPS(bf16, .row = row_bf16, .bytes = 64, .factor = 1);
-STEPS(e4m3, .row = row_e4m3, .bytes = 32, .factor = E4M3_ROW_FACTOR);
-STEPS(int8, .row = row_int8, .bytes = 32, .scaled = true, .factor = 1);
-STEPS(int4, .row = row_int4, .bytes = 16, .scaled = true, .ranged = true, .factor = 1);
-
-/* Scores of every block, softmax, then every block's values: see attention_walk. A row is 32 upper halves of FP32. */
-void attention_bf16__avx2(const struct attention_piece *p)
-{
-    attention_walk(p, &steps_bf16);
-}
-
-/* A row becomes FP16 bits by a shift and a mask, then FP32; the head's scale comes last. See attention_walk. */
-void attention_e4m3__avx2(const struct attention_piece *p)
-{
-    attention_walk(p, &steps_e4m3);
-}
-
-/* Row scales are multiplied into queries and weights first. See attention_walk. */
-void attention_int8__avx2(const struct attention_piece *p)
-{
-    attention_walk(p, &steps_int8);
-}
-
-/* As INT8, and minima are added to the sums. See attention_walk. */
-void attention_int4__avx2(const struct attention_piece *p)
-{
-    attention_walk(p, &steps_int4);
-}
+ATTENTIONS(avx2)
 
 #else
 typedef int no_attention_avx2;        /* a translation unit may not be empty */
