@@ -8,20 +8,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
+#include "engine/mapping.h"
+#include "engine/protocol.h"
+#include "engine/tensorfile.h"
+
 enum {
-    SHARDS_MOST = 512,
-    SIDE_MOST   = 1 << 20,      /* of any number in a config: a million */
-    FILE_MOST   = 64 << 20,     /* bytes of an index of shards */
+    SIDE_MOST = 1 << 20,      /* of any number in a config: a million */
+    FILE_MOST = 4 << 20,      /* bytes of a config */
 };
 
 struct modelfile {
     char   folder[PATH_MAX];
     struct modelfile_config config;
-    struct safetensors *shard[SHARDS_MOST];
-    size_t shards;
+    struct tensorfile *tensors;
 };
 
 /* --- config ------------------------------------------------------------------------------------------------------- */
@@ -191,70 +194,43 @@ static bool path_in(const struct modelfile *file, const char *name, char *path, 
     return (size_t)snprintf(path, size, "%s/%s", file->folder, name) < size;
 }
 
-static json_t *load(const struct modelfile *file, const char *name, char *error, size_t size)
+static json_t *load_config(const struct modelfile *file, char *error, size_t size)
 {
     char path[PATH_MAX];
-    json_error_t why;
-    FILE *stream = path_in(file, name, path, sizeof path) ? fopen(path, "rb") : NULL;
-    if (!stream) {
-        snprintf(error, size, "cannot open '%.200s/%s': is it a folder with a Hugging Face model?", file->folder, name);
-        return NULL;
-    }
-    long bytes = fseek(stream, 0, SEEK_END) == 0 ? ftell(stream) : -1;
-    rewind(stream);
-    json_t *json = bytes >= 0 && bytes <= FILE_MOST ? json_loadf(stream, JSON_REJECT_DUPLICATES, &why) : NULL;
-    if (!json && bytes > FILE_MOST)
-        snprintf(error, size, "cannot read '%s': larger than %d MiB", name, FILE_MOST >> 20);
-    else if (!json)
-        snprintf(error, size, "cannot read '%s': %s (line %d)", name, bytes < 0 ? "not a file" : why.text,
-                 bytes < 0 ? 0 : why.line);
-    fclose(stream);
+    json_error_t fault;
+    struct mapping map = mapping_of("", 0);
+    json_t *json = NULL;
+    const char *why = path_in(file, "config.json", path, sizeof path) ? mapping_open(&map, path) : "a path too long";
+    if (why)
+        snprintf(error, size, "cannot open '%.200s/config.json' (%s): is it a folder with a Hugging Face model?",
+                 file->folder, why);
+    else if (map.size > FILE_MOST)
+        snprintf(error, size, "cannot read 'config.json': larger than %d MiB", FILE_MOST >> 20);
+    else if (!(json = json_loadb((const char *)map.bytes, map.size, JSON_REJECT_DUPLICATES, &fault)))
+        snprintf(error, size, "cannot read 'config.json': %s (line %d)", fault.text, fault.line);
+    mapping_close(&map);
     return json;
 }
 
-/* A shard's name comes from the index: a plain name in the same folder. */
-static bool open_shard(struct modelfile *file, const char *name, char *error, size_t size)
+/* The shards of the index, or the one file. */
+static bool open_tensors(struct modelfile *file, char *error, size_t size)
 {
     char path[PATH_MAX];
-    if (!*name || strchr(name, '/') || name[0] == '.' || !path_in(file, name, path, sizeof path))
-        snprintf(error, size, "model.safetensors.index.json names '%.100s': shards lie in the same folder", name);
-    else if (file->shards == SHARDS_MOST)
-        snprintf(error, size, "more than %d shards", SHARDS_MOST);
-    else if ((file->shard[file->shards] = safetensors_open(path, error, size)))
-        return file->shards++, true;
-    return false;
+    bool fits = path_in(file, "model.safetensors.index.json", path, sizeof path);
+    if (fits && access(path, F_OK) != 0)
+        fits = path_in(file, "model.safetensors", path, sizeof path);
+    if (!fits)
+        snprintf(error, size, "cannot open '%.200s': the path is too long", file->folder);
+    file->tensors = fits ? tensorfile_open(path, error, size) : NULL;
+    return file->tensors != NULL;
 }
 
-static bool open_index(struct modelfile *file, const json_t *index, char *error, size_t size)
+/* What a message quotes of the files may hold anything: cut characters, and what drives a terminal. */
+static void clean(char *error, size_t size)
 {
-    const json_t *map = json_object_get(index, "weight_map");
-    json_t *opened = json_object(), *name;
-    const char *tensor;
-    bool fine = json_is_object(map) && json_object_size(map) > 0;
-    if (!fine)
-        snprintf(error, size, "model.safetensors.index.json has no 'weight_map'");
-    json_object_foreach((json_t *)(uintptr_t)map, tensor, name) {
-        const char *shard = text(name);
-        if (fine && !json_object_get(opened, shard)) {
-            json_object_set_new(opened, shard, json_true());
-            fine = open_shard(file, shard, error, size);
-        }
-    }
-    json_decref(opened);
-    return fine;
-}
-
-static bool open_shards(struct modelfile *file, char *error, size_t size)
-{
-    char path[PATH_MAX];
-    FILE *stream = path_in(file, "model.safetensors.index.json", path, sizeof path) ? fopen(path, "rb") : NULL;
-    if (!stream)
-        return open_shard(file, "model.safetensors", error, size);
-    fclose(stream);
-    json_t *index = load(file, "model.safetensors.index.json", error, size);
-    bool fine = index && open_index(file, index, error, size);
-    json_decref(index);
-    return fine;
+    char said[512];
+    snprintf(said, sizeof said, "%s", error);
+    protocol_line(said, error, size);
 }
 
 struct modelfile *modelfile_open(const char *folder, char *error, size_t size)
@@ -267,15 +243,16 @@ struct modelfile *modelfile_open(const char *folder, char *error, size_t size)
         return NULL;
     }
     snprintf(file->folder, sizeof file->folder, "%s", folder);
-    json_t *json = load(file, "config.json", error, size);
+    json_t *json = load_config(file, error, size);
     bool fine = json != NULL;
     if (fine && !read_config(json, &file->config, why, sizeof why)) {
         snprintf(error, size, "cannot run '%.200s': %s", folder, why);
         fine = false;
     }
     json_decref(json);
-    if (fine && open_shards(file, error, size))
+    if (fine && open_tensors(file, error, size))
         return file;
+    clean(error, size);
     modelfile_close(file);
     return NULL;
 }
@@ -284,8 +261,7 @@ void modelfile_close(struct modelfile *file)
 {
     if (!file)
         return;
-    for (size_t i = 0; i < file->shards; i++)
-        safetensors_close(file->shard[i]);
+    tensorfile_close(file->tensors);
     free(file);
 }
 
@@ -296,14 +272,6 @@ const struct modelfile_config *modelfile_config(const struct modelfile *file)
 
 /* --- tensors ------------------------------------------------------------------------------------------------------ */
 
-static const struct safetensor *find(const struct modelfile *file, const char *name)
-{
-    const struct safetensor *found = NULL;
-    for (size_t i = 0; i < file->shards && !found; i++)
-        found = safetensors_find(file->shard[i], name);
-    return found;
-}
-
 static bool fits(const struct safetensor *t, size_t rows, size_t cols)
 {
     return cols ? t->rank == 2 && t->shape[0] == rows && t->shape[1] == cols : t->rank == 1 && t->shape[0] == rows;
@@ -312,7 +280,8 @@ static bool fits(const struct safetensor *t, size_t rows, size_t cols)
 float *modelfile_floats(const struct modelfile *file, const char *name, size_t rows, size_t cols, char *error,
                         size_t size)
 {
-    const struct safetensor *t = find(file, name);
+    char unknown[512];
+    const struct safetensor *t = tensorfile_find(file->tensors, name, unknown, sizeof unknown);
     if (!t || !fits(t, rows, cols)) {
         snprintf(error, size, "cannot run '%.200s': tensor '%s' %s", file->folder, name,
                  t ? "has another shape than config.json says" : "is missing");

@@ -23,6 +23,7 @@ struct safetensors {
     struct mapping     map;      /* the whole file */
     json_t            *header;   /* owns the tensors' names                       */
     struct safetensor *tensor;   /* sorted by position                            */
+    const struct safetensor **named; /* the same, sorted by name */
     size_t             count;
     const char        *name;     /* what these four serve: messages while opening */
     char              *error;
@@ -232,6 +233,11 @@ static int by_position(const void *left, const void *right)
     return (a->bytes > b->bytes) - (a->bytes < b->bytes);
 }
 
+static int by_name(const void *left, const void *right)
+{
+    return strcmp((*(const struct safetensor *const *)left)->name, (*(const struct safetensor *const *)right)->name);
+}
+
 /* Every byte of the data belongs to exactly one tensor. */
 static bool check_cover(struct safetensors *file, uint64_t start)
 {
@@ -258,7 +264,8 @@ static bool read_tensors(struct safetensors *file, uint64_t start)
     json_t *entry;
 
     file->tensor = calloc(json_object_size(file->header) + 1, sizeof *file->tensor);
-    if (!file->tensor)
+    file->named = calloc(json_object_size(file->header) + 1, sizeof *file->named);
+    if (!file->tensor || !file->named)
         return fail(file, "out of memory");
     json_object_foreach(file->header, name, entry) {
         if (strcmp(name, "__metadata__") == 0)
@@ -268,6 +275,9 @@ static bool read_tensors(struct safetensors *file, uint64_t start)
         file->count++;
     }
     qsort(file->tensor, file->count, sizeof *file->tensor, by_position);
+    for (size_t i = 0; i < file->count; i++)
+        file->named[i] = &file->tensor[i];
+    qsort(file->named, file->count, sizeof *file->named, by_name);
     return check_cover(file, start);
 }
 
@@ -351,6 +361,7 @@ void safetensors_close(struct safetensors *file)
     mapping_close(&file->map);
     json_decref(file->header);
     free(file->tensor);
+    free(file->named);
     free(file);
 }
 
@@ -368,10 +379,9 @@ const struct safetensor *safetensors_at(const struct safetensors *file, size_t i
 
 const struct safetensor *safetensors_find(const struct safetensors *file, const char *name)
 {
-    for (size_t i = 0; i < file->count; i++)
-        if (strcmp(file->tensor[i].name, name) == 0)
-            return &file->tensor[i];
-    return NULL;
+    const struct safetensor wanted = { .name = name }, *key = &wanted;
+    const struct safetensor **found = bsearch(&key, file->named, file->count, sizeof *file->named, by_name);
+    return found ? *found : NULL;
 }
 
 void safetensor_floats(const struct safetensor *tensor, uint64_t first, uint64_t count, float *out)

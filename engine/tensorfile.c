@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/mapping.h"
 #include "engine/npy.h"
 #include "engine/schema.h"
 
@@ -20,9 +21,9 @@ struct tensorfile {
     struct gguf         *gguf;
     struct safetensors **shards;
     size_t               shard_count;
-    const struct safetensor **tensor;
+    const struct safetensor **tensor, **named; /* in the order of the file; sorted by name */
     size_t               count;
-    char                 path[512], kind[64];
+    char                 path[PATH_MAX], kind[64];
 };
 
 /* --- the index of a sharded model --------------------------------------------------------------------------------- */
@@ -42,7 +43,11 @@ static bool open_shard(struct tensorfile *file, const char *name, json_t *names,
         snprintf(error, size, "cannot read '%.160s': it has more than %d shards", file->path, SHARDS_MOST);
         return false;
     }
-    snprintf(path, sizeof path, "%.*s%s", slash ? (int)(slash + 1 - file->path) : 0, file->path, name);
+    int n = snprintf(path, sizeof path, "%.*s%s", slash ? (int)(slash + 1 - file->path) : 0, file->path, name);
+    if (n >= (int)sizeof path) {
+        snprintf(error, size, "cannot read '%.160s': the path of a shard is too long", file->path);
+        return false;
+    }
     struct safetensors *shard = safetensors_open(path, error, size);
     if (!shard)
         return false;
@@ -86,9 +91,9 @@ static bool read_map(struct tensorfile *file, const json_t *map, char *error, si
 
 static bool open_index(struct tensorfile *file, int fd, char *error, size_t size)
 {
-    char *text = malloc(INDEX_MOST);
-    ssize_t n = text ? pread(fd, text, INDEX_MOST, 0) : -1;
-    json_t *index = n > 0 && n < INDEX_MOST ? json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    struct mapping m;
+    const char *why = mapping_open_fd(&m, fd), *text = (const char *)m.bytes;
+    json_t *index = !why && m.size <= INDEX_MOST ? json_loadb(text, m.size, JSON_REJECT_DUPLICATES, NULL) : NULL;
     const json_t *map = json_object_get(index, "weight_map");
     file->shards = calloc(SHARDS_MOST, sizeof *file->shards);
     bool good = json_object_size(map) > 0 && file->shards;
@@ -97,7 +102,7 @@ static bool open_index(struct tensorfile *file, int fd, char *error, size_t size
     good = good && read_map(file, map, error, size);
     snprintf(file->kind, sizeof file->kind, "safetensors, %zu shards", file->shard_count);
     json_decref(index);
-    free(text);
+    mapping_close(&m);
     return good;
 }
 
@@ -126,9 +131,28 @@ static bool open_any(struct tensorfile *file, int fd, char *error, size_t size)
         snprintf(file->kind, sizeof file->kind, "GGUF");
         return (file->gguf = gguf_open_fd(fd, file->path, error, size)) != NULL;
     }
-    if (n && magic[0] == '{')
+    if (n && magic[0] == '{' && !memchr(magic, '\0', n)) /* the length of a header of 123 bytes begins so too */
         return open_index(file, fd, error, size);
     return open_single(file, fd, error, size);
+}
+
+static int by_name(const void *left, const void *right)
+{
+    return strcmp((*(const struct safetensor *const *)left)->name, (*(const struct safetensor *const *)right)->name);
+}
+
+/* Sorts them by name; no two shards have the same. */
+static bool name_tensors(struct tensorfile *file, char *error, size_t size)
+{
+    memcpy(file->named, file->tensor, file->count * sizeof *file->named);
+    qsort(file->named, file->count, sizeof *file->named, by_name);
+    for (size_t i = 1; i < file->count; i++)
+        if (strcmp(file->named[i]->name, file->named[i - 1]->name) == 0) {
+            snprintf(error, size, "cannot read '%.160s': two shards hold a tensor '%.100s'", file->path,
+                     file->named[i]->name);
+            return false;
+        }
+    return true;
 }
 
 static bool list_tensors(struct tensorfile *file, char *error, size_t size)
@@ -137,7 +161,8 @@ static bool list_tensors(struct tensorfile *file, char *error, size_t size)
     for (size_t s = 0; s < file->shard_count; s++)
         most += safetensors_count(file->shards[s]);
     file->tensor = malloc((most + 1) * sizeof *file->tensor);
-    if (!file->tensor) {
+    file->named = malloc((most + 1) * sizeof *file->named);
+    if (!file->tensor || !file->named) {
         snprintf(error, size, "cannot read '%.200s': out of memory", file->path);
         return false;
     }
@@ -148,7 +173,7 @@ static bool list_tensors(struct tensorfile *file, char *error, size_t size)
     for (size_t s = 0; s < file->shard_count; s++)
         for (size_t i = 0; i < safetensors_count(file->shards[s]); i++)
             file->tensor[file->count++] = safetensors_at(file->shards[s], i);
-    return true;
+    return name_tensors(file, error, size);
 }
 
 struct tensorfile *tensorfile_open(const char *path, char *error, size_t size)
@@ -159,7 +184,7 @@ struct tensorfile *tensorfile_open(const char *path, char *error, size_t size)
     if (fd < 0 || !file)
         snprintf(error, size, "cannot read '%.200s': %s", path, fd < 0 ? strerror(errno) : "out of memory");
     if (file)
-        snprintf(file->path, sizeof file->path, "%s", path);
+        snprintf(file->path, sizeof file->path, "%s", path); /* it was opened: it fits */
     if (fd < 0 || !file || !open_any(file, fd, error, size) || !list_tensors(file, error, size)) {
         tensorfile_close(file);
         file = NULL;
@@ -179,6 +204,7 @@ void tensorfile_close(struct tensorfile *file)
     gguf_close(file->gguf);
     npy_close(file->npy);
     free(file->tensor);
+    free(file->named);
     free(file);
 }
 
@@ -224,9 +250,10 @@ const struct safetensor *tensorfile_find(const struct tensorfile *file, const ch
     bool named = name && *name;
     if (file->npy || (!named && file->count == 1))
         return file->tensor[0];
-    for (size_t i = 0; named && i < file->count; i++)
-        if (strcmp(file->tensor[i]->name, name) == 0)
-            return file->tensor[i];
+    const struct safetensor wanted = { .name = named ? name : "" }, *key = &wanted;
+    const struct safetensor **found = bsearch(&key, file->named, file->count, sizeof *file->named, by_name);
+    if (found)
+        return *found;
     if (named)
         unknown_tensor(file, name, error, size);
     else

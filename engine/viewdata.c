@@ -45,6 +45,8 @@ static char level_of(double v, double high)
 {
     if (isnan(v))
         return 'n';
+    if (isinf(v))
+        return 'f';
     if (!(v > 0) || !(high > 0))
         return '0';
     double level = 15 + 5 * log10(v / high);
@@ -66,7 +68,7 @@ double *viewdata_reduce(const struct viewdata_matrix *m, size_t *rows, size_t *c
     double *cell = calloc(*rows * *cols + 1, sizeof *cell);
     for (size_t i = 0; cell && i < *rows * *cols; i++) {
         cell[i] = heat_cell(m, i / *cols, *rows, i % *cols, *cols);
-        if (cell[i] > *high)
+        if (cell[i] > *high && !isinf(cell[i]))
             *high = cell[i];
     }
     return cell;

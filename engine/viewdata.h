@@ -17,11 +17,11 @@ struct viewdata_matrix {
 json_t *viewdata_bins(const float *x, size_t n, double from, double to, int bins);
 
 /* The matrix reduced to at most *rows x *cols cells by largest magnitude, NaN where one is in there, and how many those
- * are then; `high` grows to the largest. To be freed. NULL without memory. */
+ * are then; `high` grows to the largest that is finite. To be freed. NULL without memory. */
 double *viewdata_reduce(const struct viewdata_matrix *m, size_t *rows, size_t *cols, double *high);
 
-/* Lines of levels, '0' to 'f' over the three decades below `high`, 'n' for NaN; at most VIEWDATA_COLS wide. A new
- * list. */
+/* Lines of levels, '0' to 'f' over the three decades below `high`, 'f' for infinities too, 'n' for NaN; at most
+ * VIEWDATA_COLS wide. A new list. */
 json_t *viewdata_levels(const double *cell, size_t rows, size_t cols, double high);
 
 /* Sets field `name` of the block to a number behind a prefix, unless it is there. */

@@ -241,16 +241,21 @@ static void write_file(const char *name, const char *text, size_t n)
     assert_true(out && fwrite(text, 1, n, out) == n && fclose(out) == 0);
 }
 
-/* A shard with one F32 tensor of one value. */
-static void write_shard(const char *name, const char *tensor)
+/* A shard of tensors of one F32 value each; the second may be NULL. */
+static void write_shard(const char *name, const char *first, const char *second)
 {
-    char text[200];
-    float one = 1;
-    int n = snprintf(text + 8, 180, "{\"%s\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", tensor);
+    char text[300];
+    const float ones[2] = { 1, 1 };
+    size_t count = second ? 2 : 1;
+    int n = snprintf(text + 8, 280, "{\"%s\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}", first);
+    if (second)
+        n += snprintf(text + 8 + n, (size_t)(280 - n),
+                      ",\"%s\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}", second);
+    text[8 + n++] = '}';
     uint64_t length = (uint64_t)n;
     memcpy(text, &length, 8);
-    memcpy(text + 8 + n, &one, 4);
-    write_file(name, text, (size_t)n + 12);
+    memcpy(text + 8 + n, ones, 4 * count);
+    write_file(name, text, (size_t)n + 8 + 4 * count);
 }
 
 static void shards(void **state)
@@ -262,14 +267,16 @@ static void shards(void **state)
         { "{\"weight_map\":{\"a\":\"1.safetensors\",\"b\":\"3.safetensors\"}}", "3.safetensors': No such file" },
         { "{\"weight_map\":{\"a\":\"1.safetensors\",\"c\":\"2.safetensors\"}}", "'c' is not in '2.safetensors'" },
         { "{\"weight_map\":{\"a\":\"../1.safetensors\"}}", "not files beside it" },
+        { "{\"weight_map\":{\"a\":\"1.safetensors\",\"b\":\"4.safetensors\"}}", "two shards hold a tensor 'a'" },
         { "{\"weight_map\":{\"a\":7}}", "names no files" },
         { "{\"weight_map\":{}}", "no index with a weight_map" },
         { "{\"weight_map\":{\"a\":\"1.safetensors\"}", "no index with a weight_map" },
         { "{}", "no index" },
     };
     (void)state;
-    write_shard("1.safetensors", "a");
-    write_shard("2.safetensors", "b");
+    write_shard("1.safetensors", "a", NULL);
+    write_shard("2.safetensors", "b", NULL);
+    write_shard("4.safetensors", "b", "a");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char path[400], error[500] = "";
         snprintf(path, sizeof path, "%s/model.safetensors.index.json", folder);
@@ -284,6 +291,31 @@ static void shards(void **state)
         assert_null(tensorfile_find(f, "c", error, sizeof error));
         tensorfile_close(f);
     }
+}
+
+/* A header's length may begin with the byte that begins an index. */
+static void brace(void **state)
+{
+    char name[100], text[400], path[400], error[500] = "";
+    (void)state;
+    memset(name, 'n', sizeof name);
+    for (int fill = 1; fill < 80; fill++) {
+        int n = snprintf(text + 8, 392, "{\"%.*s\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}", fill,
+                         name);
+        uint64_t length = (uint64_t)n;
+        memcpy(text, &length, 8);
+        if (text[0] != '{')
+            continue;
+        write_file("brace.safetensors", text, (size_t)n + 8);
+        snprintf(path, sizeof path, "%s/brace.safetensors", folder);
+        struct tensorfile *f = tensorfile_open(path, error, sizeof error);
+        if (!f)
+            fail_msg("%s", error);
+        assert_string_equal(tensorfile_kind(f), "safetensors");
+        tensorfile_close(f);
+        return;
+    }
+    fail_msg("no header of 123 bytes");
 }
 
 static int make_folder(void **state)
@@ -306,7 +338,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(block_types), cmocka_unit_test(bits),        cmocka_unit_test(metadata),
         cmocka_unit_test(cut_short),   cmocka_unit_test(bad_headers), cmocka_unit_test(bad_tensors),
-        cmocka_unit_test(shards),
+        cmocka_unit_test(shards),      cmocka_unit_test(brace),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -190,14 +190,19 @@ static void test_files(void **state)
     write_text("model.safetensors", "short");
     check_refused("short weights", "model.safetensors");
     write_text("model.safetensors.index.json", "{\"weight_map\": {\"a\": \"../model.safetensors\"}}");
-    check_refused("shard elsewhere", "shards lie in the same folder");
+    check_refused("shard elsewhere", "its shards are not files beside it");
     write_text("model.safetensors.index.json", "{\"weight_map\": {\"a\": \"/etc/passwd\"}}");
-    check_refused("absolute shard", "shards lie in the same folder");
+    check_refused("absolute shard", "its shards are not files beside it");
     write_text("model.safetensors.index.json", "{\"weight_map\": {\"a\": \"model-1.safetensors\"}}");
     check_refused("missing shard", "model-1.safetensors");
     write_text("model.safetensors.index.json", "{\"weight_map\": 3}");
-    check_refused("no map", "no 'weight_map'");
+    check_refused("no map", "no index with a weight_map");
     in_folder("model.safetensors.index.json", path, sizeof path);
+    unlink(path);
+    in_folder("config.json", path, sizeof path);
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    check_refused("a pipe for a config", "it is not a plain file");
     unlink(path);
 }
 
