@@ -240,6 +240,7 @@ static const struct ggml_type types[] = {
     {26, "I32", 1, 4, i32},         {27, "I64", 1, 8, i64},         {28, "F64", 1, 8, f64},
     {29, "IQ1_M", 256, 56, NULL},   {30, "BF16", 1, 2, bf16},       {34, "TQ1_0", 256, 54, NULL},
     {35, "TQ2_0", 256, 66, NULL},   {39, "MXFP4", 32, 17, mxfp4},   {40, "NVFP4", 64, 36, nvfp4},
+    {41, "Q1_0", 128, 18, NULL},
 };
 
 size_t ggml_count(void)

@@ -1,23 +1,18 @@
 #!/usr/bin/env python3
-"""Makes tests/vectors/blocks.gguf and blocks.safetensors, and checks this program's readers against others'.
+"""Makes tests/vectors/blocks.gguf and blocks.safetensors.
 
 blocks.gguf has a tensor of each block type that is decoded here: random bytes, written by the gguf package;
 blocks.safetensors has what that package decodes them to. Both are kept, and tests/test_gguf.c reads them.
+check_readers.py compares more files with what the packages read.
 
     pip install gguf safetensors numpy
-    make_gguf.py                     writes the two files
-    make_gguf.py check PROGRAM FILE  compares what PROGRAM (build/saffron) decodes of FILE (.gguf or .safetensors),
-                                     tensor by tensor and element by element, with what the packages do
+    make_gguf.py
 """
-import json
 import os
-import subprocess
-import sys
-import tempfile
 
 import gguf
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TYPES = "Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL IQ4_XS MXFP4 NVFP4 BF16".split()
@@ -63,37 +58,5 @@ def write():
     save_file(expected, os.path.join(HERE, "blocks.safetensors"))
 
 
-def reference(path):
-    """Each tensor as FP32, by the packages."""
-    if not path.endswith(".gguf"):
-        return {name: values.astype(np.float32) for name, values in load_file(path).items()}
-    tensors = {}
-    for tensor in gguf.GGUFReader(path).tensors:
-        shape = tuple(reversed(tensor.shape.tolist()))
-        values = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
-        tensors[tensor.name] = values.astype(np.float32).reshape(shape)
-    return tensors
-
-
-def check(program, path):
-    """By `saffron inspect` for the list, and by `saffron quantize --format fp32` for the values."""
-    wanted = reference(path)
-    listed = json.loads(subprocess.run([program, "inspect", path, "--json"], check=True, capture_output=True).stdout)
-    shapes = {t["name"]: tuple(t["shape"]) for t in listed["tensors"]}
-    assert shapes == {name: values.shape for name, values in wanted.items()}, "names or shapes differ"
-    for name, values in wanted.items():
-        with tempfile.TemporaryDirectory() as folder:
-            out = os.path.join(folder, "out.safetensors")
-            subprocess.run([program, "quantize", path, name, "--format", "fp32", "--emit", "dequant", "--out", out],
-                           check=True, capture_output=True)
-            ours = load_file(out)["dequant"].reshape(values.shape)
-        same = (ours.view(np.uint32) == values.view(np.uint32)) | (np.isnan(ours) & np.isnan(values))
-        assert same.all(), f"{name}: {(~same).sum()} of {same.size} values differ"
-    print(f"{path}: {len(wanted)} tensors, {sum(v.size for v in wanted.values())} values, all the same")
-
-
 if __name__ == "__main__":
-    if len(sys.argv) == 4 and sys.argv[1] == "check":
-        check(sys.argv[2], sys.argv[3])
-    else:
-        write()
+    write()
