@@ -54,11 +54,11 @@ grep -q "fp32" "$work/table" && sed 's/^| [0-9]* | //' "$work/table" | while rea
 done
 say $? "the README's figures" "$(cat "$work/table")"
 
-expect "no model" 2 "^saffron: cannot open '/nowhere'" /nowhere
+expect "no model" 2 "^saffron: cannot open '/nowhere': No such file or directory" /nowhere
 expect "a file instead of a folder" 2 "^saffron: cannot open 'README.md'" README.md
 expect "a folder without a model" 2 "^saffron: cannot open .*config.json" tests --text README.md
 expect "no text" 2 "^saffron: quality needs --text FILE" tests/models/qwen3
-expect "no such text" 2 "^saffron: cannot read '/nowhere'" $model --text /nowhere
+expect "no such text" 2 "^saffron: cannot read '/nowhere': No such file or directory" $model --text /nowhere
 expect "text for a model of tokens" 2 "npy of token numbers" tests/models/qwen3 --text README.md
 expect "unknown format" 2 "int9" $model --format int9
 expect "unknown method" 2 "unknown method 'magic'" $model --format int4 --method magic

@@ -92,7 +92,7 @@ expect "empty tensor" 2 "is empty" "$work/empty.npy" --format int8
 expect "all zeros" 2 "is 0: there is nothing to round" "$work/zeros.npy" --format int8
 expect "all NaN" 2 "is finite: there is nothing to round" "$work/nan.npy" --format int8
 expect "truncated file" 2 "cannot read" "$work/short.npy" --format int8
-expect "no such file" 2 "cannot read '$work/none.npy'" "$work/none.npy" --format int8
+expect "no such file" 2 "cannot read '$work/none.npy': No such file or directory" "$work/none.npy" --format int8
 expect "no such tensor" 2 "did you mean 'ffn_weight'" $minilm ffn_weights --format int8
 expect "which tensor?" 2 "has 4 tensors, name one" $minilm --format int8
 expect "a folder" 2 "cannot read" lessons --format int8

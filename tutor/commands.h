@@ -43,8 +43,8 @@ const char *commands_masked(const struct options *, const char *text);
 /* JSON with 15 digits, indented, and a newline; `order` is JSON_SORT_KEYS or 0. */
 void commands_print_json(const json_t *, size_t order);
 
-/* The path of a file as the lab is to open it: our own lab needs it whole, a remote one has files of its own. False if
- * it cannot be read here. */
+/* The path of a file as the lab is to open it: our own lab needs it whole, a remote one has files of its own. False,
+ * with the reason in errno, if it cannot be read here. */
 bool commands_lab_path(const struct options *, const char *path, char real[PATH_MAX]);
 
 /* Whether a command may take the terminal: there is one, and neither an option nor a setting asks for plain lines. */

@@ -1,4 +1,5 @@
 /* commands_inspect.c: `saffron inspect`: what a file of tensors holds, looked at in the lab. */
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,8 +49,7 @@ int command_inspect(const struct options *options)
 {
     char path[PATH_MAX], found[PATH_MAX];
     if (!commands_lab_path(options, file_of(options->words[0], found), path))
-        return commands_fail("cannot read '%s', inspect takes .safetensors, their index, .gguf and .npy files",
-                             options->words[0]);
+        return commands_fail("cannot read '%s': %s", options->words[0], strerror(errno));
     json_t *request = json_pack("{s:s, s:s}", "type", "inspect", "path", path);
     json_t *open = json_pack("{s:[s]}", "files", path);
     if (options->word_count > 1)

@@ -1,4 +1,5 @@
 /* commands_lab.c: what the lab computes, for the command line: a step again, a lesson checked, a config's cache. */
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,6 +146,7 @@ bool commands_lab_path(const struct options *options, const char *path, char rea
 {
     if (!options->lab)
         return access(path, R_OK) == 0 && realpath(path, real);
+    errno = ENAMETOOLONG;
     return snprintf(real, PATH_MAX, "%s", path) < PATH_MAX;
 }
 
@@ -152,7 +154,7 @@ static int check_file(const struct options *options, struct actors *actors, cons
 {
     char real[PATH_MAX], error[512];
     if (!commands_lab_path(options, path, real))
-        return commands_fail("cannot read '%s', check takes the path of a lesson file", path);
+        return commands_fail("cannot read '%s': %s", path, strerror(errno));
     json_t *request = json_pack("{s:s, s:s}", "type", "check", "path", real);
     json_t *message = actors_request(actors, request, real, error, sizeof error);
     int status = EXIT_USAGE;
@@ -214,7 +216,7 @@ int command_kv(const struct options *options)
     char error[512], real[PATH_MAX];
     const char *path = options->words[0];
     if (!commands_lab_path(options, path, real))
-        return commands_fail("cannot read '%s', kv takes the path of a model's config.json", path);
+        return commands_fail("cannot read '%s': %s", path, strerror(errno));
     struct actors *actors = actors_open(options, NULL, error, sizeof error);
     if (!actors)
         return commands_fail("%s", error);

@@ -1,4 +1,5 @@
 /* commands_quality.c: `saffron quality`: a language model's loss under each scheme, computed by the lab. */
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,20 +29,22 @@ static bool find_places(const struct options *options, struct places *places)
     char beside[PATH_MAX];
     const char *model = options->words[0];
     *places = (struct places){ 0 };
-    if (!commands_lab_path(options, model, places->model) || (!options->lab && !is_folder(places->model)))
+    if (!commands_lab_path(options, model, places->model))
+        return commands_fail("cannot open '%s': %s", model, strerror(errno)), false;
+    if (!options->lab && !is_folder(places->model))
         return commands_fail("cannot open '%s', it takes a folder with config.json and .safetensors", model), false;
     if (snprintf(beside, sizeof beside, "%s/heldout.txt", places->model) >= (int)sizeof beside)
         return commands_fail("the path '%s' is too long", model), false;
     const char *text = options->text ? options->text : beside;
     if (!commands_lab_path(options, text, places->text)) {
         if (options->text)
-            commands_fail("cannot read '%s', --text takes a text or a .npy of tokens", text);
+            commands_fail("cannot read '%s': %s", text, strerror(errno));
         else
             commands_fail("quality needs --text FILE: text that the model has not seen");
         return false;
     }
     if (options->calib[0] && !commands_lab_path(options, options->calib[0], places->calib))
-        return commands_fail("cannot read '%s', --calib takes a text or a .npy of tokens", options->calib[0]), false;
+        return commands_fail("cannot read '%s': %s", options->calib[0], strerror(errno)), false;
     return true;
 }
 

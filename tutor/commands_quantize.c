@@ -1,6 +1,8 @@
 /* commands_quantize.c: `saffron quantize`: a file's tensor through the lab, figures on stdout, progress on stderr. */
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tutor/commands.h"
 #include "tutor/job.h"
@@ -42,7 +44,7 @@ static bool find_files(const struct options *options, struct files *files)
     else if (options->calib[0] && !commands_lab_path(options, options->calib[0], files->calib))
         missing = options->calib[0];
     if (missing)
-        commands_fail("cannot read '%s', quantize takes .safetensors, .gguf and .npy files", missing);
+        commands_fail("cannot read '%s': %s", missing, strerror(errno));
     return !missing;
 }
 
