@@ -3,9 +3,15 @@
  * they can be made again from the events (fold.c). */
 #include "db/base.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *const steps[] = {
@@ -23,10 +29,42 @@ static const char *const steps[] = {
 };
 
 enum { STEPS = sizeof steps / sizeof *steps };
+enum { TORN_SECONDS = 60 }; /* a copy that nobody has written to for so long, by a process that is gone, is no use */
 
 int migrate_version(void)
 {
     return STEPS;
+}
+
+/* Whether `rest`, what stands behind the database's name, is of a copy in the making: ".v1.PID.ADDRESS", and perhaps
+ * what SQLite and base_backup add; and its process is gone. */
+static bool is_torn(const char *rest)
+{
+    int version = 0, pid = 0, at = 0;
+    if (sscanf(rest, ".v%d.%d.%n", &version, &pid, &at) != 2 || at == 0 || version < 1 || pid < 1)
+        return false;
+    return kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+/* What a tutor left behind that was killed while it copied. */
+static void drop_torn_copies(const struct base *base)
+{
+    const char *slash = strrchr(base->path, '/'), *name = slash ? slash + 1 : base->path;
+    char   path[PATH_MAX];
+    size_t length = strlen(name);
+    snprintf(path, sizeof path, "%.*s", slash ? (int)(slash + 1 - base->path) : 1, slash ? base->path : ".");
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        struct stat info;
+        if (strncmp(entry->d_name, name, length) != 0 || !is_torn(entry->d_name + length))
+            continue;
+        int used = snprintf(path, sizeof path, "%.*s%s", slash ? (int)(slash + 1 - base->path) : 0, base->path,
+                            entry->d_name);
+        if (used < (int)sizeof path && stat(path, &info) == 0 && time(NULL) - info.st_mtime > TORN_SECONDS)
+            unlink(path);
+    }
+    if (folder)
+        closedir(folder);
 }
 
 /* A copy of the file as it was before step `version` + 1; one from an earlier try is kept. Two tutors may copy at once:
@@ -66,6 +104,7 @@ bool migrate_run(struct base *base)
 {
     int  version = (int)base_int(base, "PRAGMA user_version", 0);
     bool fresh = version == 0;
+    drop_torn_copies(base);
     for (; version < STEPS; version++)
         if ((!fresh && !keep_copy(base, version)) || !take_step(base, version))
             return false;

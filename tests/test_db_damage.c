@@ -8,7 +8,9 @@
 #include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 
 enum { EVENTS = 400 };
 
@@ -585,6 +587,50 @@ static void migrates_from_the_first_schema(void **state)
     json_decref(progress);
 }
 
+/* A file beside the database, last written to so many seconds ago. */
+static void leave(const struct bench *b, const char *suffix, int pid, long age)
+{
+    char name[400];
+    snprintf(name, sizeof name, "%.300s.v1.%d.%s", b->path, pid, suffix);
+    FILE *file = fopen(name, "w");
+    assert_true(file && fputs("half a copy", file) >= 0 && fclose(file) == 0);
+    const struct timeval then[2] = { { time(NULL) - age, 0 }, { time(NULL) - age, 0 } };
+    assert_int_equal(utimes(name, then), 0);
+}
+
+static bool is_left(const struct bench *b, const char *suffix, int pid)
+{
+    char name[400];
+    snprintf(name, sizeof name, "%.300s.v1.%d.%s", b->path, pid, suffix);
+    return access(name, F_OK) == 0;
+}
+
+/* A tutor killed while it copied an old file leaves half a copy: the next one removes it, but no copy that is being
+ * made. */
+static void torn_copies_go(void **state)
+{
+    static const char *const torn[] = { "0x55d0.part", "0x55d0.part-journal", "0x55d0" };
+    struct bench *b = *state;
+    int gone = fork();
+    if (gone == 0)
+        _exit(0);
+    assert_true(gone > 0 && waitpid(gone, NULL, 0) == gone);
+    fill(b, 3);
+    bench_stop(b);
+    for (size_t i = 0; i < 3; i++) {
+        leave(b, torn[i], gone, 3600);
+        leave(b, torn[i], getpid(), 3600); /* of a live one */
+    }
+    leave(b, "young.part", gone, 0);       /* perhaps of another machine that shares the folder */
+    bench_start(b);
+    assert_int_equal(count_events(b), 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_false(is_left(b, torn[i], gone));
+        assert_true(is_left(b, torn[i], getpid()));
+    }
+    assert_true(is_left(b, "young.part", gone));
+}
+
 static void newer_schema_is_read_only(void **state)
 {
     struct bench *b = *state;
@@ -629,6 +675,7 @@ int main(void)
         test(network_folder),
         test(backup_is_whole),
         test(migrates_from_the_first_schema),
+        test(torn_copies_go),
         test(newer_schema_is_read_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
