@@ -219,7 +219,7 @@ static void open_quality(lua_State *L, struct kept_model *m, size_t tokens)
         quality_close(&m->quality);
     m->tokens = 0;
     host_check(L, quality_open(&m->quality, m->model, m->text.tokens, tokens, QUALITY_CONTEXT, &calibration,
-                               host_isa(h), &h->progress), "lab.quality");
+                               host_isa(h), h->env.gpu, &h->progress), "lab.quality");
     m->tokens = tokens;
 }
 

@@ -74,8 +74,8 @@ void lab_quantize(json_t *message)
 void lab_quality(json_t *message)
 {
     char error[512];
-    const struct qualityjob_env env = { .isa = lab_isa(), .pool = lab.env.pool, .progress = go_on,
-                                        .ctx = ctx_of(&measuring) };
+    const struct qualityjob_env env = { .isa = lab_isa(), .pool = lab.env.pool, .gpu = lab.env.gpu,
+                                        .progress = go_on, .ctx = ctx_of(&measuring) };
     begin(&measuring, message);
     finish(&measuring, message, qualityjob_run(message, &env, error, sizeof error), error);
 }

@@ -1,6 +1,6 @@
 /* quality.c: held-out loss of a model under a scheme, and what is compared with FP32.
  * Windows are independent, so threads take one each; every prediction has its own place for its result, and sums run
- * in order afterwards: the same bits for any number of threads. */
+ * in order afterwards: the same bits for any number of threads, and where a GPU runs the model. */
 #include "engine/quality.h"
 
 #include <math.h>
@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/llamacard.h"
 #include "engine/npy.h"
 #include "kernels/pool.h"
 #include "kernels/random.h"
@@ -225,8 +226,57 @@ static enum kernel_status read_window(void *arg, size_t window)
     return status;
 }
 
+/* Predictions first to first + count - 1, whose logits lie at `logits`. */
+struct stretch {
+    const struct reading *r;
+    size_t       first, count;
+    const float *logits;
+};
+
+static enum kernel_status note_stretch(void *arg, size_t task)
+{
+    const struct stretch *s = arg;
+    size_t end = s->count - task * STRETCH < STRETCH ? s->count : (task + 1) * STRETCH;
+    for (size_t i = task * STRETCH; i < end; i++)
+        note(s->r, s->first + i, s->logits + i * s->r->q->model->config.vocab);
+    return KERNEL_OK;
+}
+
+/* The text by an opened card, as many windows at a time as it takes. */
+static enum kernel_status read_rows(const struct reading *r, struct llamacard *card, const struct progress *progress)
+{
+    const struct quality *q = r->q;
+    const struct progress quiet = { .pool = progress ? progress->pool : NULL };
+    size_t vocab = q->model->config.vocab, rows = llamacard_rows(card);
+    float *room = r->first ? NULL : malloc(rows * vocab * sizeof *room);
+    enum kernel_status status = r->first || room ? KERNEL_OK : KERNEL_NO_MEMORY;
+    for (size_t i = 0; i < q->predicted && status == KERNEL_OK; i += rows) {
+        size_t n = q->predicted - i < rows ? q->predicted - i : rows;
+        struct stretch s = { r, i, n, r->first ? q->logits + i * vocab : room };
+        status = llamacard_run(card, q->tokens + i, n, r->first ? q->logits + i * vocab : room, progress,
+                               (double)i / (double)q->predicted, (double)(i + n) / (double)q->predicted);
+        if (status == KERNEL_OK)
+            status = pool_run(&quiet, (n + STRETCH - 1) / STRETCH, note_stretch, &s);
+    }
+    free(room);
+    return status;
+}
+
+/* False if the CPU is to do it. */
+static bool read_by_card(const struct reading *r, const struct progress *progress, enum kernel_status *status)
+{
+    struct llamacard *card;
+    *status = llamacard_open(&card, r->net, r->q->gpu, r->q->predicted);
+    if (*status == KERNEL_OK)
+        *status = read_rows(r, card, progress);
+    return llamacard_close(card, *status);
+}
+
 static enum kernel_status read_text(struct reading *r, const struct progress *progress)
 {
+    enum kernel_status by_card;
+    if (llamacard_worth(r->q->gpu, r->net, r->q->predicted) && read_by_card(r, progress, &by_card))
+        return by_card;
     size_t windows = (r->q->predicted + r->q->context - 1) / r->q->context;
     pthread_mutex_init(&r->lock, NULL);
     enum kernel_status status = pool_run(progress, windows, read_window, r);
@@ -251,11 +301,12 @@ static double mean_bits(const float *loss, size_t n)
 
 enum kernel_status quality_open(struct quality *q, const struct llama *model, const uint32_t *tokens, size_t count,
                                 size_t context, const struct scheme_text *calibration, enum isa isa,
-                                const struct progress *progress)
+                                struct gpu_seat *gpu, const struct progress *progress)
 {
     size_t predicted = count - 1, vocab = model->config.vocab;
     struct llama_net net;
-    *q = (struct quality){ .model = model, .tokens = tokens, .predicted = predicted, .context = context, .isa = isa };
+    *q = (struct quality){ .model = model, .tokens = tokens, .predicted = predicted, .context = context, .isa = isa,
+                           .gpu = gpu };
     q->calibration = calibration ? *calibration : (struct scheme_text){ 0 };
     q->plain = (struct quality_run){ .scheme = scheme_plain(), .top1 = 1, .bits_per_weight = 32 };
     q->logits = malloc(predicted * vocab * sizeof *q->logits);

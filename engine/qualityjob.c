@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/device.h"
 #include "engine/view.h"
 
 struct job {
@@ -243,7 +244,7 @@ static bool measure_all(struct job *job)
     size_t context = context_of(job);
     struct scheme_text calibration = { job->calibration.tokens, job->calibration.count, context };
     enum kernel_status status = quality_open(&job->quality, job->model, job->text.tokens, job->text.count, context,
-                                             &calibration, job->env->isa, &progress);
+                                             &calibration, job->env->isa, job->env->gpu, &progress);
     if (status != KERNEL_OK)
         return status_problem(job, "fp32", status);
     job->run[job->runs++] = job->quality.plain;
@@ -291,8 +292,8 @@ static json_t *report(const struct job *job)
     return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:i, s:f, s:o}", "model", job->model->name, "text",
                      job->text.name, "parameters", (json_int_t)llama_parameters(job->model), "predicted",
                      (json_int_t)job->quality.predicted, "context", (json_int_t)job->quality.context, "calibration",
-                     job->own_calibration ? "own text" : "the text itself", "simulated", 1, "device", "cpu", "isa",
-                     isa_name(job->env->isa), "outliers", (int)job->model->planted, "times", job->model->times, "runs",
+                     job->own_calibration ? "own text" : "the text itself", "simulated", 1, "device", device_computed(),
+                     "isa", device_isa(isa_name(job->env->isa)), "outliers", (int)job->model->planted, "times", job->model->times, "runs",
                      runs);
 }
 

@@ -12,6 +12,7 @@
 struct qualityjob_env {
     enum isa     isa;
     struct pool *pool;          /* the threads that may share the work; NULL: the caller's alone */
+    struct gpu_seat *gpu;       /* a GPU that may run the model, or NULL */
     bool       (*progress)(void *ctx, double fraction); /* false stops it */
     void        *ctx;
 };

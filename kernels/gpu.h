@@ -47,6 +47,16 @@ enum gpu_op {
     GPU_GEMM,                   /* larger products, as gpu_product.h says */
     GPU_ATTENTION,              /* decode attention, as gpu_attention.h says */
     GPU_PREFILL,                /* prefill attention, as gpu_attention.h says */
+    GPU_SGEMM,                  /* FP32 product with packed weights: struct gpu_sgemm of gpu_forward.h */
+    GPU_CAUSAL,                 /* FP32 attention of a forward pass: struct gpu_causal */
+    GPU_GATHER,                 /* rows of a forward pass: struct gpu_rows, as all of these */
+    GPU_NORM,
+    GPU_ROTATE,
+    GPU_SWIGLU,
+    GPU_DIVIDE,
+    GPU_HADAMARD,
+    GPU_DROP,
+    GPU_KEEP,
 };
 
 /* GPU_READ: reads `bytes` (a multiple of 16) at x; *sum may change. Pointers of the device. */

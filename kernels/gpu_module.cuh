@@ -23,6 +23,9 @@ extern const struct gpu_kernel gpu_product_rows[];
 extern const struct gpu_kernel gpu_attention_rows[];
 extern const struct gpu_kernel gpu_prefill_rows[];
 extern const struct gpu_kernel gpu_gemm_rows[];
+extern const struct gpu_kernel gpu_sgemm_rows[];
+extern const struct gpu_kernel gpu_causal_rows[];
+extern const struct gpu_kernel gpu_rows_rows[];
 
 /* KERNEL_OK, or the status of a failed CUDA call, whose words are kept for `error`: "cannot WHAT on DEVICE: why". */
 enum kernel_status gpu_check(const struct gpu *g, cudaError_t error, const char *what);

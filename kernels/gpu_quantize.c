@@ -253,19 +253,33 @@ enum kernel_status gpu_quantize(struct gpu *g, const float *x, size_t rows, size
     return status;
 }
 
+bool gpu_seat_take(struct gpu_seat *seat)
+{
+    if (atomic_flag_test_and_set(&seat->busy))
+        return false;
+    if (!seat->g)
+        atomic_flag_clear(&seat->busy);
+    return seat->g != NULL;
+}
+
+bool gpu_seat_give(struct gpu_seat *seat, enum kernel_status status)
+{
+    bool refused = status == KERNEL_NO_MEMORY || status == KERNEL_GPU_FAILED;
+    if (refused)
+        snprintf(seat->why, sizeof seat->why, "%s", gpu_opened()->error());
+    if (status == KERNEL_GPU_FAILED)
+        seat->g = NULL;         /* a context that failed stays so; not closed, for that could hang */
+    seat->runs += status == KERNEL_OK;
+    atomic_flag_clear(&seat->busy);
+    return !refused && status != KERNEL_NO_KERNEL;
+}
+
 bool gpu_seat_quantize(struct gpu_seat *seat, const float *x, size_t rows, size_t cols, const struct recipe *recipe,
                        const struct progress *progress, struct quant *q, enum kernel_status *status)
 {
     bool fits = cols && rows <= SIZE_MAX / 16 / cols && rows * cols >= seat->least;
-    if (!fits || atomic_flag_test_and_set(&seat->busy))
+    if (!fits || !gpu_seat_take(seat))
         return false;
-    *status = seat->g ? gpu_quantize(seat->g, x, rows, cols, recipe, progress, q) : KERNEL_NO_GPU;
-    bool refused = *status == KERNEL_NO_MEMORY || *status == KERNEL_GPU_FAILED;
-    if (refused)
-        snprintf(seat->why, sizeof seat->why, "%s", gpu_opened()->error());
-    if (*status == KERNEL_GPU_FAILED)
-        seat->g = NULL;         /* a context that failed stays so; not closed, for that could hang */
-    seat->runs += *status == KERNEL_OK;
-    atomic_flag_clear(&seat->busy);
-    return !refused && *status != KERNEL_NO_GPU && *status != KERNEL_NO_KERNEL;
+    *status = gpu_quantize(seat->g, x, rows, cols, recipe, progress, q);
+    return gpu_seat_give(seat, *status);
 }

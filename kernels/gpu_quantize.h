@@ -25,6 +25,13 @@ struct gpu_seat {
     char          why[320];     /* the last refusal, one line; "" if there was none */
 };
 
+/* Takes the card for one piece of work. False if it is busy or gone. */
+bool gpu_seat_take(struct gpu_seat *seat);
+
+/* Gives it back after work that ended so, and counts it. False if the CPU is to do it instead: the card has too little
+ * memory, or broke down; the words are then in `why`. */
+bool gpu_seat_give(struct gpu_seat *seat, enum kernel_status status);
+
 /* Rounds as gpu_quantize does. False if the CPU is to do it: the tensor is small, the card is busy, has too little
  * memory, or broke down; the last two leave their words in `why`. */
 bool gpu_seat_quantize(struct gpu_seat *seat, const float *x, size_t rows, size_t cols, const struct recipe *recipe,

@@ -193,10 +193,10 @@ static size_t ceil_divide(size_t a, size_t b)
     return (a + b - 1) / b;
 }
 
-/* Which values share a scale. */
-static void lay_out(struct quant *q)
+void quant_lay_out(struct quant *q, size_t rows, size_t cols, const struct recipe *recipe)
 {
-    struct scale scale = q->recipe.scale;
+    struct scale scale = recipe->scale;
+    *q = (struct quant){.recipe = *recipe, .rows = rows, .cols = cols, .tensor_scale = 1};
     if (scale.kind == SCALE_NONE && q->recipe.format->block)
         scale = recipe_scale(q->recipe.format);
     q->tile_rows = scale.kind == SCALE_TENSOR ? q->rows : scale.kind == SCALE_TILE ? scale.rows : 1;
@@ -225,14 +225,14 @@ static bool allocate(struct quant *q)
 enum kernel_status quant_begin(struct quant *q, size_t rows, size_t cols, const struct recipe *recipe)
 {
     char why[8];
-    *q = (struct quant){.recipe = *recipe, .rows = rows, .cols = cols, .tensor_scale = 1};
     enum kernel_status status = KERNEL_OK;
+    *q = (struct quant){0};
     if (!recipe_check(recipe, why, sizeof why))
         status = KERNEL_BAD_RECIPE;
     else if (cols && rows > SIZE_MAX / 16 / cols)
         status = KERNEL_BAD_SHAPE;
     if (status == KERNEL_OK) {
-        lay_out(q);
+        quant_lay_out(q, rows, cols, recipe);
         status = allocate(q) ? KERNEL_OK : KERNEL_NO_MEMORY;
     }
     if (status != KERNEL_OK)

@@ -54,6 +54,9 @@ void               quant_set_fit(struct quant *q, size_t scale, const struct fit
 void               quant_put(struct quant *q, size_t i, uint32_t code);
 void               quant_finish(struct quant *q, const float *x);
 
+/* Which values of a [rows, cols] tensor share a scale: the shapes in *q alone; nothing in it is to be freed. */
+void quant_lay_out(struct quant *q, size_t rows, size_t cols, const struct recipe *recipe);
+
 /* The last step of one who has codes, values and counts from elsewhere, a GPU: keeps the sums, and what follows from
  * them. amax, zero_count, nonfinite and clipped are set before. */
 void quant_measured(struct quant *q, const struct error_sums *error);

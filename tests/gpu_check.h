@@ -50,5 +50,6 @@ void gpu_test_cast(struct gpu_checks *c);
 void gpu_test_product(struct gpu_checks *c);
 void gpu_test_attention(struct gpu_checks *c);
 void gpu_test_gemm(struct gpu_checks *c);
+void gpu_test_forward(struct gpu_checks *c);
 
 #endif

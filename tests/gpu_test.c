@@ -117,6 +117,7 @@ static const struct test {
 } tests[] = {
     {"encode", gpu_test_encode}, {"quantize", gpu_test_quantize}, {"cast", gpu_test_cast},
     {"product", gpu_test_product}, {"attention", gpu_test_attention}, {"gemm", gpu_test_gemm},
+    {"forward", gpu_test_forward},
 };
 
 static double seconds(void)

@@ -111,7 +111,7 @@ static void test_bits_per_byte(void **state)
     (void)state;
     struct quality q;
     struct progress progress = { NULL, NULL, pool_open(2) };
-    assert_int_equal(quality_open(&q, model, text.tokens, text.count, 512, NULL, cpu_info()->best, &progress),
+    assert_int_equal(quality_open(&q, model, text.tokens, text.count, 512, NULL, cpu_info()->best, NULL, &progress),
                      KERNEL_OK);
     double want = json_number_value(json_object_get(reference, "bits_per_byte"));
     assert_true(fabs(q.plain.bits - want) <= 1e-4);
@@ -205,7 +205,7 @@ static struct quality open_short(const struct llama *m, const struct progress *p
 {
     struct quality q;
     struct scheme_text calib = { calibration.tokens, calibration.count, 512 };
-    assert_int_equal(quality_open(&q, m, text.tokens, SHORT, 512, &calib, cpu_info()->best, progress), KERNEL_OK);
+    assert_int_equal(quality_open(&q, m, text.tokens, SHORT, 512, &calib, cpu_info()->best, NULL, progress), KERNEL_OK);
     return q;
 }
 
@@ -327,7 +327,7 @@ static void test_cancel(void **state)
     struct quality q;
     struct quality_run run;
     struct scheme scheme = scheme_of("{\"weights\": [\"int4\", \"group:128\"]}");
-    assert_int_equal(quality_open(&q, model, text.tokens, SHORT, 512, NULL, cpu_info()->best, &progress),
+    assert_int_equal(quality_open(&q, model, text.tokens, SHORT, 512, NULL, cpu_info()->best, NULL, &progress),
                      KERNEL_CANCELED);
     q = open_short(model, NULL);
     assert_int_equal(quality_measure(&q, &scheme, &progress, &run), KERNEL_CANCELED);
