@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/device.h"
 #include "engine/hostlua.h"
 #include "engine/qualityjob.h"
 
@@ -208,6 +209,13 @@ static int collect_runs(lua_State *L)
     return 0;
 }
 
+/* The card's product belongs to the kernels of a step whose model ran there. */
+static void note_card(const struct host *h, unsigned long runs_before)
+{
+    if (device_runs() > runs_before)
+        host_note(h->used_kernels, "sgemm_panels");
+}
+
 /* FP32 over the first `tokens` of the text, unless it was done already. */
 static void open_quality(lua_State *L, struct kept_model *m, size_t tokens)
 {
@@ -218,17 +226,21 @@ static void open_quality(lua_State *L, struct kept_model *m, size_t tokens)
     if (m->tokens)
         quality_close(&m->quality);
     m->tokens = 0;
+    unsigned long before = device_runs();
     host_check(L, quality_open(&m->quality, m->model, m->text.tokens, tokens, QUALITY_CONTEXT, &calibration,
                                host_isa(h), h->env.gpu, &h->progress), "lab.quality");
     m->tokens = tokens;
+    note_card(h, before);
 }
 
 /* [-0, +0] Measures the scheme of the options table at `index`. */
 static void measure(lua_State *L, int index, const struct kept_model *m, struct runs_work *work)
 {
     struct scheme scheme = read_scheme(L, index);
+    unsigned long before = device_runs();
     host_check(L, quality_measure(&m->quality, &scheme, &host_of(L)->progress, &work->run[work->count]), "lab.quality");
     work->count++;
+    note_card(host_of(L), before);
 }
 
 /* [-0, +1] */

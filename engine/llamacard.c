@@ -139,9 +139,10 @@ static void bring_layer(struct llamacard *c, size_t i)
     for (int j = 0; j < LLAMA_SITES; j++) {
         const struct llama_entry *entry = &from->entry[j];
         size_t in = from->linear[first_of[j]].k, block = entry->rotation.block;
-        to->entry[j] = (struct card_entry){
-            bring_floats(c, entry->divide, in), bring(c, entry->rotation.n ? entry->rotation.signs : NULL, block * block),
-            bring(c, entry->kept, in), bring_fit(c, &entry->round) };
+        to->entry[j].divide = bring_floats(c, entry->divide, in);
+        to->entry[j].signs = bring(c, entry->rotation.n ? entry->rotation.signs : NULL, block * block);
+        to->entry[j].kept = bring(c, entry->kept, in);
+        to->entry[j].fit = bring_fit(c, &entry->round);
     }
 }
 

@@ -56,8 +56,8 @@ struct quality {
 /* How many tokens of a vocabulary fit what is kept: 1 GiB of logits. */
 size_t quality_most(size_t vocab);
 
-/* Runs FP32 over the text: count tokens, at least 2, all below the vocabulary. The text, the model, the calibration text
- * and the GPU, if one is given, outlive q. On KERNEL_OK q is to be freed with quality_close. */
+/* Runs FP32 over the text: count tokens, at least 2, all below the vocabulary. The text, the model, the calibration
+ * text and the GPU, if one is given, outlive q. On KERNEL_OK q is to be freed with quality_close. */
 enum kernel_status quality_open(struct quality *q, const struct llama *model, const uint32_t *tokens, size_t count,
                                 size_t context, const struct scheme_text *calibration, enum isa isa,
                                 struct gpu_seat *gpu, const struct progress *progress);

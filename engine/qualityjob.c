@@ -292,9 +292,9 @@ static json_t *report(const struct job *job)
     return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:i, s:f, s:o}", "model", job->model->name, "text",
                      job->text.name, "parameters", (json_int_t)llama_parameters(job->model), "predicted",
                      (json_int_t)job->quality.predicted, "context", (json_int_t)job->quality.context, "calibration",
-                     job->own_calibration ? "own text" : "the text itself", "simulated", 1, "device", device_computed(),
-                     "isa", device_isa(isa_name(job->env->isa)), "outliers", (int)job->model->planted, "times", job->model->times, "runs",
-                     runs);
+                     job->own_calibration ? "own text" : "the text itself", "simulated", 1, "device",
+                     device_computed(), "isa", device_isa(isa_name(job->env->isa)), "outliers",
+                     (int)job->model->planted, "times", job->model->times, "runs", runs);
 }
 
 static json_t *cell(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -332,13 +332,15 @@ static json_t *table(const struct job *job)
 
 static json_t *blocks(const struct job *job)
 {
-    char said[512];
+    char said[1024], by[600] = "";
     const struct quality *q = &job->quality;
+    if (strcmp(device_computed(), "cpu") != 0)
+        snprintf(by, sizeof by, " Computed by %s.", device_computed());
     snprintf(said, sizeof said, "%.100s: %.3g million parameters; %zu predictions in windows of %zu. Computed in FP32 "
              "on decoded values (simulated): losses are real, times are not the format's. ± is the paired standard "
-             "error; who cannot be told apart within two of it shares a rank.%s", job->model->name,
+             "error; who cannot be told apart within two of it shares a rank.%s%s", job->model->name,
              1e-6 * (double)llama_parameters(job->model), q->predicted, q->context,
-             job->own_calibration ? "" : " Calibrated on the beginning of the same text.");
+             job->own_calibration ? "" : " Calibrated on the beginning of the same text.", by);
     return json_pack("[{s:s, s:s}, o]", "view", "prose", "text", said, table(job));
 }
 

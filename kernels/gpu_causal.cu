@@ -121,7 +121,8 @@ static enum kernel_status launch_causal(struct gpu *g, const void *work)
         return gpu_refuse(KERNEL_NO_KERNEL, "attention on the GPU takes heads of 1 to %d values", HEAD_MOST);
     enum kernel_status status = gpu_check(g, cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin,
                                           g->about.index), "ask a GPU for its shared memory");
-    size_t context = t->context < t->tokens ? t->context : t->tokens, windows = (t->tokens + t->context - 1) / t->context;
+    size_t windows = (t->tokens + t->context - 1) / t->context;
+    size_t context = t->context < t->tokens ? t->context : t->tokens;
     place p = {*t, QUERIES, (int)((context + LANES - 1) / LANES * LANES + 1), 1.0f / sqrtf((float)t->head)};
     size_t fixed = (KEYS + QUERIES) * (size_t)(t->head + 1) * sizeof(float), bytes;
     while ((bytes = fixed + (size_t)p.queries * p.row * sizeof(float)) > (size_t)most && p.queries > 1)

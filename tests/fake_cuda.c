@@ -1,6 +1,7 @@
 /* fake_cuda.c: a module that pretends to be the CUDA one and fails in the way that FAKE_CUDA names: "driver", "none",
- * "version", "memory", "lost". Without it: two devices, on which every launch works and does nothing.
- * Built as build/tests/fake_cuda.so; test_device.c opens it as the lab opens the real one. */
+ * "version", "memory", "lost". Without it: two devices, on which every launch works and does nothing, unless a test
+ * has put a function into fake_cuda_work.
+ * Built as build/tests/fake_cuda.so; test_device.c and test_llamacard.c open it as the lab opens the real one. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,20 +99,38 @@ static enum kernel_status wait_for(struct gpu *g, const struct progress *progres
     return progress_tick(progress, done) ? KERNEL_OK : KERNEL_CANCELED;
 }
 
-static enum kernel_status launch(struct gpu *g, const void *work)
+/* Does a launch of that operation, on memory that is the host's here. */
+extern void (*fake_cuda_work)(enum gpu_op op, const void *work);
+void (*fake_cuda_work)(enum gpu_op op, const void *work);
+
+static enum kernel_status launch(enum gpu_op op, const void *work)
 {
-    (void)g, (void)work;
+    if (fake_cuda_work)
+        fake_cuda_work(op, work);
     return KERNEL_OK;
 }
 
-static const struct gpu_kernel row = {GPU_ENCODE, NULL, NULL, 80, 0, launch, "launch", "tests/fake_cuda.c"};
+#define EACH_OP(what) \
+    what(GPU_READ) what(GPU_RANGE) what(GPU_FIT) what(GPU_ENCODE) what(GPU_DECODE) what(GPU_ERROR) what(GPU_SGEMM) \
+    what(GPU_CAUSAL) what(GPU_GATHER) what(GPU_NORM) what(GPU_ROTATE) what(GPU_SWIGLU) what(GPU_DIVIDE) \
+    what(GPU_HADAMARD) what(GPU_DROP) what(GPU_KEEP)
+#define LAUNCH(op) static enum kernel_status launch_##op(struct gpu *g, const void *work) \
+    { return (void)g, launch(op, work); }
+#define ROW(op) {op, NULL, NULL, 80, 0, launch_##op, "launch", "tests/fake_cuda.c"},
 
-static const struct gpu_kernel *kernel_at(size_t i) { return i == 0 ? &row : NULL; }
+EACH_OP(LAUNCH)
+static const struct gpu_kernel rows[] = {EACH_OP(ROW)};
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+static const struct gpu_kernel *kernel_at(size_t i) { return i < ROWS ? &rows[i] : NULL; }
 
 static const struct gpu_kernel *find(const struct gpu *g, enum gpu_op op, const char *format, const char *input)
 {
-    (void)g, (void)op, (void)format, (void)input;
-    return &row;
+    (void)g, (void)format, (void)input;
+    for (size_t i = 0; i < ROWS; i++)
+        if (rows[i].op == op)
+            return &rows[i];
+    return NULL;
 }
 
 static enum kernel_status measure(struct gpu *g, gpu_series_fn *series, void *ctx, int launches, int rounds, double *ms)

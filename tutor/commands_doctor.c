@@ -21,6 +21,7 @@
 struct doctor {
     const struct options *options;
     json_t               *rows;
+    size_t                own;      /* rows that were there before the lab's */
     bool                  sick;
 };
 
@@ -90,10 +91,8 @@ static void look_at_progress(struct doctor *d)
 
 static bool has_row(const struct doctor *d, const char *name)
 {
-    size_t i;
-    json_t *line;
-    json_array_foreach(d->rows, i, line)
-        if (strcmp(json_string_value(json_array_get(line, 0)), name) == 0)
+    for (size_t i = 0; i < d->own; i++)
+        if (strcmp(json_string_value(json_array_get(json_array_get(d->rows, i), 0)), name) == 0)
             return true;
     return false;
 }
@@ -119,6 +118,7 @@ static void look_at_lab(struct doctor *d)
     json_t *message = actors ? actors_request(actors, request, NULL, error, sizeof error) : NULL;
     row(d, "lab", json_sprintf("%s%s%s", d->options->lab ? d->options->lab : "on this machine", message ? "" : ": ",
                                message ? "" : error));
+    d->own = json_array_size(d->rows);
     json_array_foreach(json_object_get(message, "lines"), i, line)
         add_lab_row(d, line);
     d->sick = d->sick || !message;
