@@ -20,3 +20,14 @@ played()
 
 printf '%s\n' 50@75 100@50 '1 2 3 4@75' 0.1@50 16@75 830@95 'It counts time.' | played memory-wall 6
 printf '%s\n' 512@75 '4 3 2 1@50' 496@75 2@75 8784@50 '3 2 1@50' :next 8@95 'Which heads?' | played kv-cache 7
+
+# An installation that lost its lessons' files, but not what the map is drawn from.
+mkdir -p "$work/bare/lessons" && cp "$(dirname "$saffron")"/data/lessons/*.json "$work/bare/lessons/"
+echo 50@75 | SAFFRON_DATA=$work/bare XDG_STATE_HOME=$work/bare timeout 20 "$saffron" --plain memory-wall \
+    >"$work/out" 2>&1
+status=$?
+if [ "$status" -ne 124 ] && grep -q "the lesson's file cannot be read or has changed" "$work/out"; then
+    echo "ok a lesson without its file says so"
+else
+    echo "not ok a lesson without its file says so: exit $status: $(tail -n 3 "$work/out")"
+fi

@@ -438,9 +438,21 @@ static bool knows_lesson(const struct labproc *lab, const json_t *message)
     return false;
 }
 
+/* Nobody can answer: the request ends with what is said here. Takes the message, gives another. */
+static json_t *refuse_need(struct labproc *lab, json_t *message)
+{
+    json_int_t id = json_integer_value(json_object_get(message, "id"));
+    json_t *cancel = json_pack("{s:s, s:I}", "type", "cancel", "id", id);
+    buffer_add_message(&lab->queue, cancel, QUEUE_MOST);
+    json_decref(cancel);
+    json_decref(message);
+    return json_pack("{s:s, s:I, s:s}", "type", "problem", "id", id, "text",
+                     "the lesson's file cannot be read or has changed: is the installation complete?");
+}
+
 static bool is_final(const json_t *message)
 {
-    return json_object_get(message, "id") && !is_type(message, "progress") && !is_type(message, "need-lesson");
+    return json_object_get(message, "id") && !is_type(message, "progress");
 }
 
 static void hand_over(struct labproc *lab, json_t *message)
@@ -481,6 +493,8 @@ static void take_message(struct labproc *lab, json_t *message, int64_t now)
         json_decref(message);
         return;
     }
+    if (is_type(message, "need-lesson"))
+        message = refuse_need(lab, message);
     if (is_final(message))
         forget_request(lab, (long)json_integer_value(json_object_get(message, "id")), is_type(message, "problem"));
     hand_over(lab, message);
