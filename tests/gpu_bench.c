@@ -122,6 +122,7 @@ static int run(struct gpu_bench *b)
     gpu_bench_encode(b);
     gpu_bench_product(b);
     gpu_bench_attention(b);
+    gpu_bench_forward(b);
     if (b->json)
         fprintf(b->json, "\n]}\n");
     gpu_arena_close(&b->memory);

@@ -37,5 +37,6 @@ double gpu_row(struct gpu_bench *b, const char *name, gpu_series_fn *series, voi
 void gpu_bench_encode(struct gpu_bench *b);
 void gpu_bench_product(struct gpu_bench *b);
 void gpu_bench_attention(struct gpu_bench *b);
+void gpu_bench_forward(struct gpu_bench *b);
 
 #endif
