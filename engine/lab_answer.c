@@ -108,7 +108,9 @@ static void answer_compute(json_t *message)
     const json_t *own = json_object_get(message, "own");
     env.own_path = view_text(own, "path", NULL);
     env.own_tensor = view_text(own, "tensor", "");
+    lab_read_mapped(lab_id(message), env.own_path);
     json_t *result = lab_compute(&env, &q, &problem);
+    lab_read_mapped(0, NULL);
     if (!result) {
         lab_problem(lab_id(message), problem.text, problem.path, problem.line);
         return;

@@ -40,13 +40,13 @@ static bool go_on(void *ctx, double fraction)
 static void begin(const struct job *job, const json_t *message)
 {
     watch_host(job->name, job->limit_s);
-    lab_read_mapped(message);
+    lab_read_mapped(lab_id(message), lab_text(message, "path"));
 }
 
 /* Takes the reply; NULL: what is in error is said. */
 static void finish(const struct job *job, const json_t *message, json_t *reply, const char *error)
 {
-    lab_read_mapped(NULL);
+    lab_read_mapped(0, NULL);
     if (!reply) {
         lab_problem(lab_id(message), error, NULL, 0);
         return;

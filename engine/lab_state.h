@@ -69,9 +69,9 @@ void lab_beat(void);
 /* Says how far the running request is, 0 to 1, if it was not said just now. Worker only; `ctx` is not looked at. */
 void lab_progress(void *ctx, double fraction, const char *label);
 
-/* From here on to the next call the file of this message is read through a map, which may lose its end: then that is
- * said and the process ends. NULL: none is. */
-void lab_read_mapped(const json_t *message);
+/* From here on to the next call this file is read through a map, which may lose its end: then that is said in answer to
+ * the request `id`, and the process ends. NULL: none is. */
+void lab_read_mapped(json_int_t id, const char *path);
 
 /* --- lab_answer.c, lab_job.c: worker only ------------------------------------------------------------------------- */
 

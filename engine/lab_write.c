@@ -109,15 +109,16 @@ static void on_torn(int number)
     _exit(n > 0 ? 0 : 1);
 }
 
-void lab_read_mapped(const json_t *message)
+void lab_read_mapped(json_int_t id, const char *path)
 {
-    char text[400];
+    char text[400], said[400];
     size_t size = 0;
-    const struct sigaction action = { .sa_handler = message ? on_torn : SIG_DFL };
+    const struct sigaction action = { .sa_handler = path ? on_torn : SIG_DFL };
     torn.size = 0;
-    if (message) {
-        snprintf(text, sizeof text, "'%.300s' became shorter while it was read", lab_text(message, "path"));
-        json_t *problem = json_pack("{s:s, s:I, s:s}", "type", "problem", "id", lab_id(message), "text", text);
+    if (path) {
+        snprintf(text, sizeof text, "'%.300s' became shorter while it was read", path);
+        protocol_line(text, said, sizeof said);
+        json_t *problem = json_pack("{s:s, s:I, s:s}", "type", "problem", "id", id, "text", said);
         char *line = protocol_encode(problem, &size);
         if (line && size <= sizeof torn.line) {
             memcpy(torn.line, line, size);

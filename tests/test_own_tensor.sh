@@ -58,6 +58,25 @@ say $? "what was stored is the step's own outcome" "$out"
 [ $? -eq 2 ] && [ "$(wc -l <"$work/err")" -eq 1 ] && grep -q "no tensor 'zz'" "$work/err"
 say $? "run with no such tensor" "$(cat "$work/err")"
 
+# --- a file that shrinks, before, while and after it is read: whichever it is, that is done or one line names the file
+file=$work/shrinks.safetensors wrong=
+header='{"big":{"dtype":"I8","shape":[16,1000000],"data_offsets":[0,16000000]}}'
+for pause in 0.01 0.03 0.05 0.07 0.09 0.12; do
+    printf "\\$(printf %03o ${#header})\\000\\000\\000\\000\\000\\000\\000%s" "$header" >"$file"
+    truncate -s $((8 + ${#header} + 16000000)) "$file"
+    "$SAFFRON" run "$work/own.lua:amax" --tensor "$file" big >"$work/out" 2>"$work/err" &
+    job=$!
+    sleep $pause
+    truncate -s 100 "$file"
+    wait $job
+    status=$?
+    [ $status -eq 0 ] || { [ $status -eq 2 ] && [ "$(wc -l <"$work/err")" -eq 1 ] &&
+        grep -q "shrinks.safetensors' became shorter\|shrinks.safetensors': .* past the end" "$work/err"; } ||
+        wrong="exit $status: $(cat "$work/err")"
+done
+[ -z "$wrong" ]
+say $? "run --tensor on a file that shrinks" "$wrong"
+
 if ! command -v tmux >/dev/null; then
     echo "ok a screen # SKIP no tmux"
     exit 0
