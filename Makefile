@@ -297,4 +297,4 @@ clean:
 .SECONDARY:
 .DELETE_ON_ERROR:
 
--include $(OBJ:.o=.d) $(CUDA_OBJ:=.d) $(GPU_OBJ:.o=.d) $(patsubst %.c,$(B)/gpu/%.d,$(wildcard tests/gpu_*.c)) $(MODULES:=.d) $(TESTS:=.d) $(FUZZ:=.d) $(BENCH:=.d) $(KERNEL_TESTS:=.d)
+-include $(OBJ:.o=.d) $(B)/tests/fake_cuda.so.d $(CUDA_OBJ:=.d) $(GPU_OBJ:.o=.d) $(patsubst %.c,$(B)/gpu/%.d,$(wildcard tests/gpu_*.c)) $(MODULES:=.d) $(TESTS:=.d) $(FUZZ:=.d) $(BENCH:=.d) $(KERNEL_TESTS:=.d)

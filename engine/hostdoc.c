@@ -67,7 +67,7 @@ static const struct host_doc docs[] = {
       " clip =, mx =, damp =, act_order = }; activations and kv: { format =, scale = } with scale token (dynamic),"
       " tensor (static, calibrated). delta: bits a byte above FP32, delta_se its paired standard error; kl: nats a"
       " byte; top1: share that agrees with FP32. runs: several schemes, a list comes back; ranks are shared within two"
-      " standard errors." },
+      " standard errors. A GPU runs the model where that is faster, with the same bits." },
     { "lab.generate",
       "options: { model?: table, weights?: table, activations?: table, kv?: table, prompt?: string, bytes?: integer,"
       " temperature?: number }",

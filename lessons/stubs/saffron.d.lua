@@ -608,7 +608,7 @@ function lab.accumulate(options) end
 ---@return { place: integer, parameters: integer, linear_weights: integer, layers: integer, width: integer, inner: integer, heads: integer, kv_heads: integer, head: integer, vocab: integer, context: integer, text_bytes: integer, outliers: integer, times: number }
 function lab.model(options) end
 
---- Held-out loss of the lab model under a scheme. weights: { format =, scale =, method =, alpha =, zero_point =, clip =, mx =, damp =, act_order = }; activations and kv: { format =, scale = } with scale token (dynamic), tensor (static, calibrated). delta: bits a byte above FP32, delta_se its paired standard error; kl: nats a byte; top1: share that agrees with FP32. runs: several schemes, a list comes back; ranks are shared within two standard errors.
+--- Held-out loss of the lab model under a scheme. weights: { format =, scale =, method =, alpha =, zero_point =, clip =, mx =, damp =, act_order = }; activations and kv: { format =, scale = } with scale token (dynamic), tensor (static, calibrated). delta: bits a byte above FP32, delta_se its paired standard error; kl: nats a byte; top1: share that agrees with FP32. runs: several schemes, a list comes back; ranks are shared within two standard errors. A GPU runs the model where that is faster, with the same bits.
 ---@param options { model?: table, weights?: table, activations?: table, kv?: table, tokens?: integer, runs?: table[] }
 ---@return { bits_per_byte: number, fp32_bits_per_byte: number, delta: number, delta_se: number, kl: number, top1: number, bits_per_weight: number, rank: integer, label: string, tokens: integer }
 function lab.quality(options) end
