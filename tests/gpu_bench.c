@@ -1,6 +1,7 @@
 /* gpu_bench.c: times of the CUDA kernels against what the memory gives; skips without a card.
  * Series of launches in one CUDA graph over rotating buffers larger than the L2; medians; a lone launch beside them.
- * --json FILE: the same numbers for programs. --device N. --only WORD: some rows. */
+ * --json FILE: the same numbers for programs. --device N. --only WORD: some rows.
+ * --section NAME: encode, product, attention or forward only. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +111,14 @@ static void bench_memory(struct gpu_bench *b)
     }
 }
 
+static const struct section {
+    const char *name;
+    void      (*run)(struct gpu_bench *b);
+} sections[] = {
+    {"encode", gpu_bench_encode}, {"product", gpu_bench_product}, {"attention", gpu_bench_attention},
+    {"forward", gpu_bench_forward},
+};
+
 static int run(struct gpu_bench *b)
 {
     if (gpu_arena_open(&b->memory, b->g, (size_t)6 << 30, NULL) != KERNEL_OK) {
@@ -119,10 +128,9 @@ static int run(struct gpu_bench *b)
     b->arena = b->memory.base;
     head(b);
     bench_memory(b);
-    gpu_bench_encode(b);
-    gpu_bench_product(b);
-    gpu_bench_attention(b);
-    gpu_bench_forward(b);
+    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
+        if (!b->section || strcmp(b->section, sections[i].name) == 0)
+            sections[i].run(b);
     if (b->json)
         fprintf(b->json, "\n]}\n");
     gpu_arena_close(&b->memory);
@@ -141,6 +149,7 @@ int main(int argc, char **argv)
         }
         index = strcmp(argv[i], "--device") == 0 ? atoi(argv[i + 1]) : index;
         b.only = strcmp(argv[i], "--only") == 0 ? argv[i + 1] : b.only;
+        b.section = strcmp(argv[i], "--section") == 0 ? argv[i + 1] : b.section;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);     /* what was timed is said even if the run is cut off */
     gpu_place(getenv("SAFFRON_GPU_MODULE"));

@@ -16,6 +16,7 @@ struct gpu_checks {
     bool small;                 /* sizes for compute-sanitizer, which is a hundred times slower */
     bool exhaustive;            /* all 2^32 floats too */
     const char *only;           /* run the tests whose name contains this; NULL: all */
+    unsigned part, parts;       /* which of how many processes that share the work; 0 of 1: all of it */
     int  passed, failed;
 };
 
@@ -24,6 +25,9 @@ bool gpu_expect(struct gpu_checks *c, bool ok, const char *text, ...) __attribut
 
 /* The same for a status: anything but KERNEL_OK fails with the module's words. */
 bool gpu_expect_ok(struct gpu_checks *c, enum kernel_status status, const char *what);
+
+/* True if piece i of a test's work is this process's. */
+bool gpu_mine(const struct gpu_checks *c, size_t i);
 
 /* Memory on the card, poisoned with 0xAA, or a copy of host memory. Ends the program where there is none. */
 void *gpu_room(struct gpu_checks *c, size_t bytes);
@@ -47,6 +51,7 @@ double gpu_frobenius(const float *got, const double *want, size_t n);
 void gpu_test_encode(struct gpu_checks *c);
 void gpu_test_quantize(struct gpu_checks *c);
 void gpu_test_cast(struct gpu_checks *c);
+void gpu_test_all(struct gpu_checks *c);
 void gpu_test_product(struct gpu_checks *c);
 void gpu_test_attention(struct gpu_checks *c);
 void gpu_test_gemm(struct gpu_checks *c);

@@ -17,6 +17,7 @@ struct gpu_bench {
     struct gpu_arena memory;
     char  *arena;               /* its base: normal numbers as BF16 */
     const char *only;           /* run the rows whose name contains this; NULL: all */
+    const char *section;        /* one of the benchmarks; NULL: all */
     FILE  *json;                /* or NULL */
     int    rows;                /* written to json so far */
 };

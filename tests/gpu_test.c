@@ -1,6 +1,7 @@
 /* gpu_test.c: the CUDA kernels against the scalar reference, on a real card; skips without one.
  * Prints a line for each failure and "N passed N failed" at the end. Needs nothing but kernels/ and the module.
- * --small: sizes for compute-sanitizer. --exhaustive: all 2^32 floats. --device N. --only WORD: some tests. */
+ * --small: sizes for compute-sanitizer. --exhaustive: all 2^32 floats. --device N. --only WORD: some tests.
+ * --part K/N: one of N processes, K from 0, that share the work of encode, quantize, cast and all-floats. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,6 +36,11 @@ bool gpu_expect(struct gpu_checks *c, bool ok, const char *text, ...)
 bool gpu_expect_ok(struct gpu_checks *c, enum kernel_status status, const char *what)
 {
     return gpu_expect(c, status == KERNEL_OK, "%s: %s: %s", what, kernel_status_text(status), c->m->error());
+}
+
+bool gpu_mine(const struct gpu_checks *c, size_t i)
+{
+    return i % c->parts == c->part;
 }
 
 /* ---- Memory ---------------------------------------------------------------------------------------- */
@@ -116,8 +122,8 @@ static const struct test {
     void      (*run)(struct gpu_checks *c);
 } tests[] = {
     {"encode", gpu_test_encode}, {"quantize", gpu_test_quantize}, {"cast", gpu_test_cast},
-    {"product", gpu_test_product}, {"attention", gpu_test_attention}, {"gemm", gpu_test_gemm},
-    {"forward", gpu_test_forward},
+    {"all-floats", gpu_test_all}, {"product", gpu_test_product}, {"attention", gpu_test_attention},
+    {"gemm", gpu_test_gemm}, {"forward", gpu_test_forward},
 };
 
 static double seconds(void)
@@ -144,7 +150,7 @@ static int run(struct gpu_checks *c)
 
 int main(int argc, char **argv)
 {
-    struct gpu_checks c = {0};
+    struct gpu_checks c = {.parts = 1};
     char why[320];
     int index = -1;
     for (int i = 1; i < argc; i++) {
@@ -154,7 +160,10 @@ int main(int argc, char **argv)
             index = atoi(argv[++i]);
         else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
             c.only = argv[++i];
+        else if (strcmp(argv[i], "--part") == 0 && i + 1 < argc)
+            sscanf(argv[++i], "%u/%u", &c.part, &c.parts);
     }
+    c.parts += c.parts == 0;
     setvbuf(stdout, NULL, _IOLBF, 0);     /* what was found is said even if the run is cut off */
     cpu_fp_setup();
     gpu_place(getenv("SAFFRON_GPU_MODULE"));

@@ -1,11 +1,9 @@
 /* gpu_test_encode.c: single values: every format, rounding, overflow and type of source, on the card and by the scalar
- * reference: all inputs of 16 bits, a dense sample of FP32, and on demand all of it.
+ * reference: all inputs of 16 bits and a dense sample of FP32; gpu_test_all.c has the rest.
  * A value's code, decoded value and counts must be the same bits. */
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "kernels/gpu_encode.h"
 #include "kernels/kernel.h"
@@ -202,98 +200,6 @@ static void check_decode(struct gpu_checks *c, const struct format *f)
     free(in.raw);
 }
 
-/* ---- All 2^32 -------------------------------------------------------------------------------------- */
-
-enum { PIECE = 1 << 24, THREADS_MOST = 64 };
-
-/* A part of a piece, encoded by the reference and compared in a thread of its own. */
-struct part {
-    const struct setting *s;
-    uint32_t from, n;           /* of the piece */
-    uint32_t base;              /* bits of the piece's first input */
-    const uint8_t *codes;       /* of the piece, from the card */
-    uint32_t wrong;             /* first place that differs; PIECE: none */
-};
-
-static void *check_part(void *arg)
-{
-    struct part *p = arg;
-    float *x = malloc(p->n * sizeof *x);
-    for (uint32_t i = 0; i < p->n; i++)
-        x[i] = from_bits(p->base + p->from + i);
-    struct round_run want = refer(p->s, x, p->n, p->base + p->from);
-    size_t size = format_code_bytes(p->s->format), i = differs(p->codes + p->from * size, want.codes, p->n, size);
-    p->wrong = i < p->n ? p->from + (uint32_t)i : PIECE;
-    free(want.codes);
-    free(want.values);
-    free(x);
-    return NULL;
-}
-
-/* The fast encoder, where the format has one that needs no scales of its own, gives the codes of the generic one. */
-static bool fast_agrees(struct gpu_checks *c, const struct format *f, const struct gpu_task *t, const uint8_t *codes)
-{
-    const struct gpu_kernel *k = c->m->find(c->g, GPU_CAST, f->name, "fp32");
-    size_t bytes = PIECE * format_code_bytes(f);
-    if (!k || !k->format || f->bits < 8)
-        return true;
-    struct gpu_cast w = {.format = t->format, .x = t->x, .rows = 1, .cols = PIECE, .scale = 1, .inverse = 1};
-    w.codes = gpu_room(c, bytes);
-    bool same = gpu_do(c, k, &w, f->name);
-    uint8_t *fast = gpu_get(c, w.codes, bytes);
-    same = same && gpu_expect(c, memcmp(fast, codes, bytes) == 0, "%s: the fast encoder has other codes", f->name);
-    free(fast);
-    gpu_drop(c, w.codes);
-    return same;
-}
-
-static bool check_piece(struct gpu_checks *c, const struct setting *s, struct gpu_task *t, float *x, uint32_t base)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    uint32_t threads = cores < 1 ? 1 : cores > THREADS_MOST ? THREADS_MOST : (uint32_t)cores, wrong = PIECE;
-    pthread_t thread[THREADS_MOST];
-    struct part part[THREADS_MOST];
-    for (uint32_t i = 0; i < PIECE; i++)
-        x[i] = from_bits(base + i);
-    c->m->upload(c->g, (void *)(uintptr_t)t->x, x, PIECE * sizeof *x);
-    t->first = base;
-    if (!gpu_do(c, c->m->find(c->g, GPU_ENCODE, NULL, NULL), t, s->format->name))
-        return false;
-    uint8_t *codes = gpu_get(c, t->codes, PIECE * format_code_bytes(s->format));
-    for (uint32_t i = 0; i < threads; i++) {
-        uint32_t from = (uint32_t)((uint64_t)PIECE * i / threads), to = (uint32_t)((uint64_t)PIECE * (i + 1) / threads);
-        part[i] = (struct part){s, from, to - from, base, codes, PIECE};
-        pthread_create(&thread[i], NULL, check_part, &part[i]);
-    }
-    for (uint32_t i = 0; i < threads; i++) {
-        pthread_join(thread[i], NULL);
-        wrong = part[i].wrong < wrong ? part[i].wrong : wrong;
-    }
-    bool fast = fast_agrees(c, s->format, t, codes);
-    free(codes);
-    return gpu_expect(c, wrong == PIECE, "%s, scale %g: float %08x has another code", s->format->name,
-                      (double)s->scale, base + wrong) && fast;
-}
-
-/* Every float there is, nearest and saturating, through one format. */
-static void check_exhaustive(struct gpu_checks *c, const struct format *f)
-{
-    struct setting s = {f, ROUND_NEAREST, OVERFLOW_SATURATE, 1, 0};
-    struct fit fit = {.scale = 1, .inverse = 1};
-    struct inputs in = {"fp32", GPU_FP32, PIECE, NULL, malloc(PIECE * sizeof(float))};
-    struct gpu_task t = task_for(&s, &in, 0);
-    t.x = gpu_room(c, PIECE * sizeof(float));
-    t.fits = gpu_put(c, &fit, sizeof fit);
-    t.codes = gpu_room(c, PIECE * format_code_bytes(f));
-    bool same = true;
-    for (uint64_t base = 0; base < 1ull << 32 && same; base += PIECE)
-        same = check_piece(c, &s, &t, in.x, (uint32_t)base);
-    printf("all floats through %s: %s\n", f->name, same ? "same" : "not the same");
-    fflush(stdout);
-    gpu_drop(c, (void *)(uintptr_t)t.x), gpu_drop(c, t.fits), gpu_drop(c, t.codes);
-    free(in.x);
-}
-
 /* ---- All of them ----------------------------------------------------------------------------------- */
 
 void gpu_test_encode(struct gpu_checks *c)
@@ -303,15 +209,14 @@ void gpu_test_encode(struct gpu_checks *c)
     for (int i = 0; i < 3; i++) {
         void *on_card = gpu_put(c, sets[i].raw, sets[i].n * type_bytes(sets[i].type));
         for (size_t k = 0; (f = format_at(k)); k++)
-            check_format(c, f, &sets[i], on_card);
+            if (gpu_mine(c, k))
+                check_format(c, f, &sets[i], on_card);
         gpu_drop(c, on_card);
         free(sets[i].raw);
         if (sets[i].x != sets[i].raw)
             free(sets[i].x);
     }
     for (size_t k = 0; (f = format_at(k)); k++)
-        check_decode(c, f);
-    for (size_t k = 0; c->exhaustive && (f = format_at(k)); k++)
-        if (!f->block && f->bits <= 16)
-            check_exhaustive(c, f);
+        if (gpu_mine(c, k))
+            check_decode(c, f);
 }
