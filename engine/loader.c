@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -561,7 +562,8 @@ json_t *loader_document(const struct host_env *env, const char *name, const char
 char *loader_read(const char *path, size_t *size, char *error, size_t error_size)
 {
     struct stat info;
-    FILE *file = fopen(path, "rb");
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a named pipe would wait for a writer */
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "rb");
     char *text = NULL;
     if (!file || fstat(fileno(file), &info) != 0)
         snprintf(error, error_size, "cannot read '%.200s': %s", path, strerror(errno));

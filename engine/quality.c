@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "engine/llamacard.h"
+#include "engine/mapping.h"
 #include "engine/npy.h"
 #include "kernels/pool.h"
 #include "kernels/random.h"
@@ -23,32 +24,25 @@ enum {
 
 /* --- texts -------------------------------------------------------------------------------------------------------- */
 
-static bool read_bytes(struct quality_text *text, FILE *stream, size_t most, char *error, size_t size)
+static bool read_bytes(struct quality_text *text, const struct mapping *map, size_t most, char *error, size_t size)
 {
-    long bytes = fseek(stream, 0, SEEK_END) == 0 ? ftell(stream) : -1;
-    rewind(stream);
-    size_t count = bytes > 0 && bytes <= TEXT_MOST ? (size_t)bytes : 0;
-    count = most && count > most ? most : count;
-    unsigned char *raw = malloc(count + 1);
-    text->tokens = malloc(count * sizeof *text->tokens + 1);
+    size_t count = most && map->size > most ? most : map->size;
     text->bytes = true;
-    if (!count)
+    if (!count || map->size > TEXT_MOST)
         snprintf(error, size, "cannot use '%.200s': a text has 2 bytes to %d MiB", text->name, TEXT_MOST >> 20);
-    else if (!raw || !text->tokens)
+    else if (!(text->tokens = malloc(count * sizeof *text->tokens)))
         snprintf(error, size, "out of memory");
-    else if (fread(raw, 1, count, stream) != count)
-        snprintf(error, size, "cannot read '%.200s'", text->name);
     else
         text->count = count;
     for (size_t i = 0; i < text->count; i++)
-        text->tokens[i] = raw[i];
-    free(raw);
+        text->tokens[i] = map->bytes[i];
     return text->count > 0;
 }
 
-static bool read_npy(struct quality_text *text, const char *path, size_t vocab, size_t most, char *error, size_t size)
+static bool read_npy(struct quality_text *text, const struct mapping *map, size_t vocab, size_t most, char *error,
+                     size_t size)
 {
-    struct npy *file = npy_open(path, error, size);
+    struct npy *file = npy_open_memory(map->bytes, map->size, text->name, error, size);
     const struct safetensor *t = file ? npy_tensor(file) : NULL;
     if (!t)
         return false;
@@ -58,6 +52,8 @@ static bool read_npy(struct quality_text *text, const char *path, size_t vocab, 
     text->tokens = whole ? malloc(count * sizeof *text->tokens + 1) : NULL;
     if (!whole)
         snprintf(error, size, "cannot use '%.200s': tokens are U16 or U32, not %s", text->name, t->dtype->name);
+    else if (!count)
+        snprintf(error, size, "cannot use '%.200s': it has no tokens", text->name);
     else if (!text->tokens)
         snprintf(error, size, "out of memory");
     else
@@ -78,23 +74,21 @@ static bool read_npy(struct quality_text *text, const char *path, size_t vocab, 
 
 bool quality_read(struct quality_text *text, const char *path, size_t vocab, size_t most, char *error, size_t size)
 {
-    unsigned char first[8] = { 0 };
+    struct mapping map;
+    const char *why = mapping_open(&map, path);
+    bool fine = false;
     *text = (struct quality_text){ 0 };
     snprintf(text->name, sizeof text->name, "%s", path);
-    FILE *stream = fopen(path, "rb");
-    if (!stream) {
-        snprintf(error, size, "cannot open '%.200s'", path);
-        return false;
-    }
-    bool npy = npy_is(first, fread(first, 1, sizeof first, stream)), fine = false;
-    if (npy)
-        fine = read_npy(text, path, vocab, most, error, size);
+    if (why)
+        snprintf(error, size, "cannot read '%.200s': %s", path, why);
+    else if (npy_is(map.bytes, map.size))
+        fine = read_npy(text, &map, vocab, most, error, size);
     else if (vocab != 256)
         snprintf(error, size, "cannot use '%.200s': this model has %zu tokens, so its text comes as a .npy of token "
                  "numbers (U16, U32)", path, vocab);
     else
-        fine = read_bytes(text, stream, most, error, size);
-    fclose(stream);
+        fine = read_bytes(text, &map, most, error, size);
+    mapping_close(&map);
     if (fine && text->count < 2) {
         snprintf(error, size, "cannot use '%.200s': one token predicts nothing", path);
         fine = false;

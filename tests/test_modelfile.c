@@ -253,9 +253,16 @@ static void test_texts(void **state)
     check_text(npy, make_npy("<u4", wide, sizeof wide, 2, npy), VOCAB, NULL);
     check_text(npy, make_npy("<u2", over, sizeof over, 2, npy), VOCAB, "token 1 is 67");
     check_text(npy, make_npy("<f4", real, sizeof real, 2, npy), VOCAB, "not F32");
+    check_text(npy, make_npy("<u2", few, 0, 0, npy), VOCAB, "it has no tokens");
     struct quality_text text;
-    char error[512];
+    char path[128], error[512];
     assert_false(quality_read(&text, "/nowhere/text", 256, 0, error, sizeof error));
+    assert_non_null(strstr(error, "No such file"));
+    in_folder("pipe", path, sizeof path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_false(quality_read(&text, path, 256, 0, error, sizeof error));
+    assert_non_null(strstr(error, "it is not a plain file"));
+    unlink(path);
 }
 
 int main(void)

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "db/cards.h"
+#include "engine/loader.h"
 #include "engine/view.h"
 #include "tutor/labproc.h"
 #include "tutor/learner.h"
@@ -124,17 +125,11 @@ static json_t *open_message(const struct options *options, const char *what, boo
 /* Hands the lab a lesson's text, so that it can answer need-lesson. */
 static void offer(struct actors *actors, const char *path)
 {
-    FILE *file = fopen(path, "rb");
-    char *text = NULL;
-    size_t size = 0, got;
-    char chunk[16384];
-    FILE *copy = file ? open_memstream(&text, &size) : NULL;
-    while (copy && (got = fread(chunk, 1, sizeof chunk, file)) > 0)
-        fwrite(chunk, 1, got, copy);
-    if (copy && fclose(copy) == 0)
+    char error[512];
+    size_t size = 0;
+    char *text = loader_read(path, &size, error, sizeof error); /* what is wrong with it, the lab says */
+    if (text)
         labproc_offer(actors->lab, path, text, size);
-    if (file)
-        fclose(file);
     free(text);
 }
 
