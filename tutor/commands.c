@@ -130,6 +130,11 @@ int commands_run(const struct options *options)
     const char *misplaced = options_misplaced(options, cli->name);
     if (misplaced)
         return commands_fail("'%s' does not take %s, see 'saffron %s --help'", cli->name, misplaced, cli->name);
+    if (options->word_count == 0 && cli->least > 0 && !options_misplaced(options, "")) {
+        int status = commands_open_namesake(options);
+        if (status >= 0)
+            return status;
+    }
     if (options->word_count < cli->least)
         return commands_fail("'%s' needs %s, see 'saffron %s --help'", cli->name, cli->args, cli->name);
     if (cli->most >= 0 && options->word_count > cli->most)

@@ -50,6 +50,10 @@ bool commands_lab_path(const struct options *, const char *path, char real[PATH_
 /* Whether a command may take the terminal: there is one, and neither an option nor a setting asks for plain lines. */
 bool commands_want_screen(const struct options *);
 
+/* Opens the lesson that is called like the command, as `saffron quality` without a word more; exit status, or -1 if
+ * there is no such lesson. */
+int commands_open_namesake(const struct options *);
+
 /* commands_lesson.c: lessons as documents */
 int command_list(const struct options *);
 int command_read(const struct options *);

@@ -131,6 +131,23 @@ int command_open(const struct options *options)
     return open_tutor(options, APP_MAP);
 }
 
+int commands_open_namesake(const struct options *given)
+{
+    char problem[512];
+    const char *word[] = { given->command };
+    struct options options = *given;
+    struct catalog *catalog = catalog_load(problem, sizeof problem);
+    bool found = catalog && catalog_find(catalog, given->command) >= 0;
+    if (catalog)
+        catalog_free(catalog);
+    if (!found)
+        return -1;
+    options.words = word;
+    options.word_count = 1;
+    options.command = NULL;
+    return open_tutor(&options, APP_MAP);
+}
+
 int command_recall(const struct options *options)
 {
     return open_tutor(options, APP_RECALL);
