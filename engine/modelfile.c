@@ -287,6 +287,11 @@ float *modelfile_floats(const struct modelfile *file, const char *name, size_t r
                  t ? "has another shape than config.json says" : "is missing");
         return NULL;
     }
+    if (!dtype_loads(t->dtype)) {
+        snprintf(error, size, "cannot run '%.200s': tensor '%s' is of type %s, whose values cannot be decoded here",
+                 file->folder, name, t->dtype->name);
+        return NULL;
+    }
     float *values = malloc(t->count * sizeof *values + 1);
     if (!values) {
         snprintf(error, size, "out of memory");

@@ -77,28 +77,35 @@ static float load_f16(const uint8_t *element)
     return from_bits(sign | (exponent + 112) << 23 | mantissa << 13);
 }
 
-/* FP8 by the rows of the format table. */
-static float load_e4m3(const uint8_t *element)
-{
-    static const struct format *format;
-    format = format ? format : format_find("e4m3");
-    return format_decode(format, *element);
-}
+/* Eight bits by a row of the format table. */
+#define LOAD_CODE(name, row)                         \
+    static float load_##name(const uint8_t *element) \
+    {                                                \
+        static const struct format *format;          \
+        format = format ? format : format_find(row); \
+        return format_decode(format, *element);      \
+    }
 
-static float load_e5m2(const uint8_t *element)
-{
-    static const struct format *format;
-    format = format ? format : format_find("e5m2");
-    return format_decode(format, *element);
-}
+LOAD_CODE(e4m3, "e4m3")
+LOAD_CODE(e5m2, "e5m2")
+LOAD_CODE(e4m3fnuz, "e4m3fnuz")
+LOAD_CODE(e5m2fnuz, "e5m2fnuz")
+LOAD_CODE(e8m0, "e8m0")
 
 #define ALONE(name_, bytes_, load_) { .name = name_, .bytes = bytes_, .load = load_ }
 
+/* Those without a load are listed: two numbers an element, and codes narrower than a byte, whose order in it the format
+ * does not say. */
 static const struct dtype dtypes[] = {
     ALONE("F64", 8, load_f64),   ALONE("F32", 4, load_f32), ALONE("F16", 2, load_f16), ALONE("BF16", 2, load_bf16),
     ALONE("I64", 8, load_i64),   ALONE("I32", 4, load_i32), ALONE("I16", 2, load_i16), ALONE("I8", 1, load_i8),
     ALONE("U64", 8, load_u64),   ALONE("U32", 4, load_u32), ALONE("U16", 2, load_u16), ALONE("U8", 1, load_u8),
     ALONE("BOOL", 1, load_u8),   ALONE("F8_E4M3", 1, load_e4m3), ALONE("F8_E5M2", 1, load_e5m2),
+    ALONE("F8_E4M3FNUZ", 1, load_e4m3fnuz), ALONE("F8_E5M2FNUZ", 1, load_e5m2fnuz), ALONE("F8_E8M0", 1, load_e8m0),
+    ALONE("C64", 8, NULL),
+    { .name = "F4", .bytes = 1, .values = 2 },
+    { .name = "F6_E2M3", .bytes = 3, .values = 4 },
+    { .name = "F6_E3M2", .bytes = 3, .values = 4 },
 };
 
 enum { DTYPES = sizeof dtypes / sizeof dtypes[0] };
@@ -165,6 +172,19 @@ static bool read_dtype(struct safetensors *file, struct safetensor *tensor, cons
     return true;
 }
 
+/* Elements that share bytes fill them. */
+static bool count_bytes(struct safetensors *file, struct safetensor *tensor)
+{
+    uint64_t values = tensor->dtype->values ? tensor->dtype->values : 1;
+
+    if (tensor->count % values != 0)
+        return fail(file, "tensor '%s' has %" PRIu64 " values of type %s, which end within a byte", tensor->name,
+                    tensor->count, tensor->dtype->name);
+    if (__builtin_mul_overflow(tensor->count / values, (uint64_t)tensor->dtype->bytes, &tensor->bytes))
+        return fail(file, "tensor '%s' has a shape of more than 2^64 bytes", tensor->name);
+    return true;
+}
+
 static bool read_shape(struct safetensors *file, struct safetensor *tensor, const json_t *entry)
 {
     const json_t *shape = json_object_get(entry, "shape");
@@ -175,17 +195,16 @@ static bool read_shape(struct safetensors *file, struct safetensor *tensor, cons
         return fail(file, "tensor '%s' has %zu dimensions; at most %d are read", tensor->name,
                     json_array_size(shape), SAFETENSORS_RANK);
     tensor->rank = (int)json_array_size(shape);
-    tensor->bytes = tensor->dtype->bytes;
+    tensor->count = 1;
     for (int i = 0; i < tensor->rank; i++) {
         const json_t *side = json_array_get(shape, (size_t)i);
         if (!json_is_integer(side) || json_integer_value(side) < 0)
             return fail(file, "tensor '%s' has a shape that is not all whole numbers from 0 up", tensor->name);
         tensor->shape[i] = (uint64_t)json_integer_value(side);
-        if (__builtin_mul_overflow(tensor->bytes, tensor->shape[i], &tensor->bytes))
+        if (__builtin_mul_overflow(tensor->count, tensor->shape[i], &tensor->count))
             return fail(file, "tensor '%s' has a shape of more than 2^64 bytes", tensor->name);
     }
-    tensor->count = tensor->bytes / tensor->dtype->bytes;
-    return true;
+    return count_bytes(file, tensor);
 }
 
 static bool read_offsets(struct safetensors *file, struct safetensor *tensor, const json_t *entry,

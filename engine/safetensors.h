@@ -15,7 +15,8 @@ enum {
     SAFETENSORS_BLOCK  = 256       /* values of a block at most                             */
 };
 
-/* One element type. Rows live in safetensors.c; those of GGUF files in gguf.c. */
+/* One element type. Rows live in safetensors.c; those of GGUF files in gguf.c. Elements that share bytes are a
+ * block. */
 struct dtype {
     const char *name;              /* as files spell it: "F32", "BF16", "F8_E4M3", "Q4_K"   */
     unsigned    bytes;             /* of one element, or of a block                         */

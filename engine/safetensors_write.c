@@ -25,7 +25,7 @@ static bool write_all(int fd, const void *data, size_t bytes)
 int safetensors_add(struct safetensors_writer *w, const char *name, const char *dtype, int rank, const uint64_t *shape)
 {
     const struct dtype *type = safetensors_dtype(dtype);
-    if (w->count == SAFETENSORS_PARTS || !type || rank < 0 || rank > SAFETENSORS_RANK)
+    if (w->count == SAFETENSORS_PARTS || !type || type->values || rank < 0 || rank > SAFETENSORS_RANK)
         return -1;
     struct safetensors_part *part = &w->part[w->count];
     *part = (struct safetensors_part){ .name = name, .dtype = type, .rank = rank, .bytes = type->bytes };

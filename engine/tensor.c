@@ -181,6 +181,11 @@ static struct tensor *to_floats(const struct safetensor *stored, const char *nam
                  stored->count, TENSOR_LIMIT);
         return NULL;
     }
+    if (!dtype_loads(stored->dtype)) {
+        snprintf(error, size, "cannot use tensor '%.80s': values of type %s cannot be decoded here", name,
+                 stored->dtype->name);
+        return NULL;
+    }
     tensor = calloc(1, sizeof *tensor);
     if (tensor)
         tensor->values = malloc(stored->count * sizeof *tensor->values);

@@ -117,6 +117,7 @@ for kind in safetensors gguf npy; do
         echo "ok $kind that shrinks while it is read # SKIP the file system takes no such file"
         continue
     fi
+    : >"$work/err"
     timeout 60 "$SAFFRON" inspect "$file" big >"$work/out" 2>"$work/err" &
     job=$!
     tries=0

@@ -62,6 +62,9 @@ static void safetensors_reads_every_number_type(void **state)
         { "U16", 2, { 0, 1 }, 256.0f },
         { "U8", 1, { 254 }, 254.0f },
         { "BOOL", 1, { 1 }, 1.0f },
+        { "F8_E4M3FNUZ", 1, { 0x44 }, 1.5f }, /* its bias is one more than OCP's */
+        { "F8_E5M2FNUZ", 1, { 0x42 }, 1.5f },
+        { "F8_E8M0", 1, { 130 }, 8.0f },
     };
 
     (void)state;
@@ -165,7 +168,9 @@ static void safetensors_refuses_impossible_shapes(void **state)
     expect_refusal(W("\"U8\"", "[1.0]", "[0,1]"), 1,
                    "tensor 'w' has a shape that is not all whole numbers from 0 up");
     expect_refusal(W("\"U8\"", "7", "[0,7]"), 7, "tensor 'w' has no shape");
-    expect_refusal(W("\"F4\"", "[2]", "[0,1]"), 1, "tensor 'w' has the dtype 'F4', which is not known here");
+    expect_refusal(W("\"F3\"", "[2]", "[0,1]"), 1, "tensor 'w' has the dtype 'F3', which is not known here");
+    expect_refusal(W("\"F4\"", "[3]", "[0,1]"), 1, "tensor 'w' has 3 values of type F4, which end within a byte");
+    expect_refusal(W("\"F6_E2M3\"", "[8]", "[0,8]"), 8, "tensor 'w' takes 8 bytes, but its shape needs 6");
     expect_refusal(W("\"\\u001b[2J\"", "[2]", "[0,1]"), 1, "tensor 'w' has a dtype that is no type's name");
     expect_refusal(W("8", "[2]", "[0,1]"), 1, "tensor 'w' has no dtype");
 }

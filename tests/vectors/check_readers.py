@@ -29,7 +29,10 @@ SHIPPED = ["lessons/tensors/*.safetensors", "lessons/model/model.safetensors", "
            "tests/vectors/*.gguf", "tests/models/*/model.safetensors", "tests/models/*/model.safetensors.index.json"]
 NUMPY = {"F64": "f8", "F32": "f4", "F16": "f2", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1", "U64": "u8",
          "U32": "u4", "U16": "u2", "U8": "u1", "BOOL": "?", "BF16": ml_dtypes.bfloat16,
-         "F8_E4M3": ml_dtypes.float8_e4m3fn, "F8_E5M2": ml_dtypes.float8_e5m2}
+         "F8_E4M3": ml_dtypes.float8_e4m3fn, "F8_E5M2": ml_dtypes.float8_e5m2,
+         "F8_E4M3FNUZ": ml_dtypes.float8_e4m3fnuz, "F8_E5M2FNUZ": ml_dtypes.float8_e5m2fnuz,
+         "F8_E8M0": ml_dtypes.float8_e8m0fnu}
+LISTED = {"C64": 64, "F4": 4}  # bits; their values are not decoded
 # Where FP16 numbers stand in a block, that random bits there are no NaN now and then.
 HALVES = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q2_K": [80, 82], "Q3_K": [108],
           "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "IQ4_NL": [0], "IQ4_XS": [0]}
@@ -44,6 +47,9 @@ def of_safetensors(path):
         tensors = safetensors.deserialize(file.read())
     found = {}
     for name, t in tensors:
+        if t["dtype"] in LISTED:
+            found[name] = (tuple(t["shape"]), LISTED[t["dtype"]], None)
+            continue
         dtype = np.dtype(NUMPY[t["dtype"]])
         with np.errstate(over="ignore"):
             values = np.frombuffer(t["data"], dtype).astype(np.float32)
@@ -141,6 +147,13 @@ def write_safetensors(folder, rng):
     tensors["none"] = np.zeros((0, 9), "f4")
     path = os.path.join(folder, "every-type.safetensors")
     save_file(tensors, path, {"format": "np"})
+    yield path
+    raw = rng.integers(0, 256, 96, dtype=np.uint8)
+    specs = {kind: safetensors.TensorSpec(dtype=kind, shape=[96 // size], data_ptr=raw.ctypes.data, data_len=96)
+             for kind, size in (("complex64", 8), ("float4_e2m1fn_x2", 1))}
+    path = os.path.join(folder, "listed.safetensors")
+    with open(path, "wb") as file:
+        file.write(safetensors.serialize(specs))
     yield path
     shards = [{"a.weight": odd_values("f4", (3, 8), rng), "b.weight": odd_values("f2", (6,), rng)},
               {"c.weight": odd_values("i1", (2, 2), rng)}]
