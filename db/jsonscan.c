@@ -199,8 +199,10 @@ static const char *valid_number(const char *p, const char *end)
         exponent = behind + 1 + (behind + 1 < end && (behind[1] == '+' || behind[1] == '-'));
         behind = digits(exponent, end);
     }
-    if (behind && exponent)
-        whole += behind - exponent > 3 ? MOST_POWER + 1 : strtol(exponent, NULL, 10);
+    long power = 0; /* not by strtol: nothing ends the text */
+    for (; behind && exponent && exponent < behind; exponent++)
+        power = power > MOST_POWER ? power : 10 * power + (*exponent - '0');
+    whole += power;
     return whole <= (real ? MOST_POWER : MOST_DIGITS) ? behind : NULL;
 }
 

@@ -295,6 +295,19 @@ static pid_t start_raw(int *to, int *from)
     return pid;
 }
 
+/* Reads on until the text is there. */
+static void read_until(int from, char *chunk, size_t size, const char *text)
+{
+    for (size_t used = 0;;) {
+        ssize_t n = read(from, chunk + used, size - 1 - used);
+        assert_true(n > 0);
+        used += (size_t)n;
+        chunk[used] = '\0';
+        if (strstr(chunk, text))
+            return;
+    }
+}
+
 /* The end of the pipe ends the lab, even inside a kernel. */
 static void end_of_file(void **state)
 {
@@ -308,14 +321,7 @@ static void end_of_file(void **state)
     write_line(
         to,
         json_pack("{s:s, s:i, s:s, s:s, s:s}", "type", "compute", "id", 1, "lesson", hex, "step", "slow", "seed", "0"));
-    for (size_t used = 0;;) { /* until the kernel reports */
-        ssize_t n = read(from, chunk + used, sizeof chunk - 1 - used);
-        assert_true(n > 0);
-        used += (size_t)n;
-        chunk[used] = '\0';
-        if (strstr(chunk, "\"progress\""))
-            break;
-    }
+    read_until(from, chunk, sizeof chunk, "\"progress\""); /* the kernel runs */
     int64_t began = labtest_now();
     close(to);
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -336,14 +342,7 @@ static void garbage_for_the_lab(void **state)
     write_line(to, json_pack("{s:s, s:i}", "type", "info", "id", 1)); /* not open yet: a problem */
     write_line(to, json_pack("{s:s}", "type", "open"));
     write_line(to, json_pack("{s:s, s:i}", "type", "info", "id", 2));
-    for (size_t used = 0;;) {
-        ssize_t n = read(from, chunk + used, sizeof chunk - 1 - used);
-        assert_true(n > 0);
-        used += (size_t)n;
-        chunk[used] = '\0';
-        if (strstr(chunk, "\"info\""))
-            break;
-    }
+    read_until(from, chunk, sizeof chunk, "\"info\"");
     assert_non_null(strstr(chunk, "not open yet"));
     char *block = calloc(1, 65536);
     for (int i = 0; i < 100; i++)
@@ -356,29 +355,47 @@ static void garbage_for_the_lab(void **state)
     close(from);
 }
 
+static json_t *ask_zeros(int id, const char *sha256)
+{
+    return json_pack("{s:s, s:i, s:s, s:s, s:s}", "type", "compute", "id", id, "lesson", sha256, "step", "zeros",
+                     "seed", "0");
+}
+
 /* The lab asks for a text that it does not have; what then comes must be that text. */
 static void need_lesson(void **state)
+{
+    char chunk[65536], hex[SHA256_HEX];
+    int to, from;
+    (void)state;
+    pid_t pid = start_raw(&to, &from);
+    labtest_sha256(LESSON, hex);
+    write_line(to, json_pack("{s:s}", "type", "open"));
+    write_line(to, ask_zeros(1, hex));
+    read_until(from, chunk, sizeof chunk, "\"need-lesson\"");
+    assert_non_null(strstr(chunk, hex));
+    write_line(to, json_pack("{s:s, s:s, s:s, s:s}", "type", "lesson", "sha256", hex, "name", "x.lua", "text",
+                             "return lesson { id = 'y', title = 'y', win = 'y', read { id = 'r', 'x' } }"));
+    read_until(from, chunk, sizeof chunk, "not the one that was asked for");
+    write_line(to, ask_zeros(2, hex));
+    read_until(from, chunk, sizeof chunk, "\"need-lesson\"");
+    write_line(to, json_pack("{s:s, s:s, s:s, s:s}", "type", "lesson", "sha256", hex, "name", "x.lua", "text", LESSON));
+    read_until(from, chunk, sizeof chunk, "\"result\"");
+    close(to);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    close(from);
+}
+
+/* And where the tutor has none, the request ends. */
+static void no_lesson(void **state)
 {
     char hex[SHA256_HEX];
     (void)state;
     struct labproc *lab = labtest_start(NULL);
     labtest_sha256(LESSON, hex);
-    labproc_send(lab, json_pack("{s:s, s:i, s:s, s:s, s:s}", "type", "compute", "id", 1, "lesson", hex, "step", "zeros",
-                                "seed", "0"));
-    json_t *need = reply(lab, "need-lesson", 1);
-    assert_string_equal(json_string_value(json_object_get(need, "sha256")), hex);
-    json_decref(need);
-    labproc_send(lab, json_pack("{s:s, s:s, s:s, s:s}", "type", "lesson", "sha256", hex, "name", "x.lua", "text",
-                                "return lesson { id = 'y', title = 'y', win = 'y', read { id = 'r', 'x' } }"));
+    labproc_send(lab, ask_zeros(1, hex));
     json_t *problem = reply(lab, "problem", 1);
-    assert_non_null(strstr(json_string_value(json_object_get(problem, "text")), "not the one that was asked for"));
+    assert_non_null(strstr(json_string_value(json_object_get(problem, "text")), "cannot be read or has changed"));
     json_decref(problem);
-    labproc_send(lab, json_pack("{s:s, s:i, s:s, s:s, s:s}", "type", "compute", "id", 2, "lesson", hex, "step", "zeros",
-                                "seed", "0"));
-    json_decref(reply(lab, "need-lesson", 2));
-    labproc_send(lab,
-                 json_pack("{s:s, s:s, s:s, s:s}", "type", "lesson", "sha256", hex, "name", "x.lua", "text", LESSON));
-    json_decref(reply(lab, "result", 2));
     labproc_free(lab);
 }
 
@@ -441,6 +458,7 @@ int main(void)
         cmocka_unit_test(end_of_file),
         cmocka_unit_test(garbage_for_the_lab),
         cmocka_unit_test(need_lesson),
+        cmocka_unit_test(no_lesson),
         cmocka_unit_test(escape_codes),
         cmocka_unit_test(pairs_in_order),
         cmocka_unit_test(shows_source),
