@@ -15,7 +15,7 @@ return lesson {
     "SmolLM2-135M-Instruct (Apache-2.0) for K and V, from a package whose weights have 4 bits",
     "the lab model of lessons/model (4.85 million parameters, trained for Saffron on public-domain text)",
     "arXiv:2402.02750 KIVI; arXiv:2401.18079 KVQuant",
-    "vLLM blog, 2026-04-22, FP8 KV cache",
+    "vLLM blog, 2026-04-22, FP8 KV cache; llama.cpp pull request 21038",
   },
 
   -- which way -------------------------------------------------------------------------------------------------------
@@ -125,5 +125,269 @@ return lesson {
       back = "About 4.6: 2 and 1 for scale and minimum, and a quarter of the values still has 16 bits. In long chats it comes down to 3, never to 2.",
       again = "Does a 2-bit KV cache save eight times? What does it save at 512 tokens, what at 32,768?",
     },
+    dives = { "which-kivi" },
   },
+
+  -- what to spend ---------------------------------------------------------------------------------------------------
+
+  part { id = "spend", title = "what to spend", core = true },
+
+  predict {
+    id = "spend", title = "Four bits, three ways",
+    ask = {
+      "You can spend about 4 bits on each number of the cache: on the number itself, or on finer scales. Three ways, tried on the lab model, a small language model that reads text it never saw.",
+      "Which hurts its loss least?",
+    },
+    order = { first = "least loss first",
+      { "four", "INT4, scale for 64" }, { "three", "INT3, scale, minimum for 32" }, { "two", "INT2, scale, minimum for 16" } },
+    hints = {
+      "A scale for 16 numbers follows them closely. But how many values are left at 2 bits?",
+      "One bit more doubles the number of steps. What does half the group do to the range?",
+    },
+    wrong = { { "two", "three", "four" }, { "three", "two", "four" } },
+    knobs = { weights = { "fp32", choices = { "fp32", "int4" }, label = "weights", at = 1 } },
+    compute = function(lab, knob)
+      local ways = {
+        { id = "four", label = "INT4, 64", kv = { format = "int4", scale = "group:64" } },
+        { id = "three", label = "INT3, 32", kv = { format = "int3", scale = "group:32", zero_point = "kivi" } },
+        { id = "two", label = "INT2, 16", kv = { format = "int2", scale = "group:16", zero_point = "kivi" } },
+        { id = "fp8", label = "FP8", kv = { format = "e4m3", scale = "none" } },
+      }
+      local runs, k = {}, lab.tensor("smollm2/k15"):take(64, 64)
+      local weights = knob.weights == "int4" and { format = "int4", scale = "group:128" } or nil
+      for i, w in ipairs(ways) do runs[i] = { kv = w.kv, weights = weights } end
+      local r, list = lab.quality { tokens = 1024, runs = runs }, {}
+      for i, w in ipairs(ways) do
+        list[i] = { id = w.id, label = w.label, bits = lab.quantize(k, w.kv).bits_per_weight, delta = r[i].delta, error = r[i].delta_se, rank = r[i].rank, changed = 100 * (1 - r[i].top1) }
+      end
+      local ranked = { list[1], list[2], list[3] }
+      table.sort(ranked, function(a, b) return a.delta < b.delta end)
+      local ids, ties = {}, ""
+      for i, e in ipairs(ranked) do
+        ids[i] = e.id
+        ties = ties .. (i == 1 and "" or ranked[i - 1].rank == e.rank and "=" or " ") .. e.id
+      end
+      local opening = "And the king said unto "
+      local function writes(kv) return (lab.generate { kv = kv, weights = weights, prompt = opening, bytes = 80, temperature = 0.8 }.text:gsub("%c", " ")) end
+      return { answer = ids, ties = ties, list = list, opening = opening, four = writes(ways[1].kv), two = writes(ways[3].kv), gap = list[3].delta - list[1].delta }
+    end,
+    reveal = function(o)
+      local bars, rows = {}, {}
+      for i, e in ipairs(o.list) do
+        bars[i] = { label = e.label, value = math.max(0, e.delta), role = i <= 3 and "outcome" or nil, note = string.format("%.4g bits", e.bits) }
+        rows[i] = { e.label, string.format("%.4g", e.bits), string.format("%+.4f ± %.4f", e.delta, e.error), fmt(e.changed) .. " %" }
+      end
+      return {
+        view.bars { title = "Loss above FP32, on 1,024 bytes", unit = "bits a byte", bars = bars },
+        "Finer scales cannot buy back bits. Each bit doubles the steps; half the group only narrows the range a little, and its scale and minimum cost as much as the bit did.",
+        view.table { columns = { "cache", "bits", "loss above FP32", "favorites changed" }, rows = rows },
+        "FP8 here has no scale at all. Keys and values stay far below 448, E4M3's largest, and each brings its own step: that is why servers take fp8 for a cache without calibrating.",
+        view.table { caption = "Each goes on after: " .. o.opening, columns = { "cache", "goes on with" }, rows = { { "INT4", o.four }, { "INT2", o.two } } },
+        "This model looks back 512 bytes at most. Over long contexts the damage shows first where one place must be found: KIVI's 2 bits took Mistral-7B's passage retrieval from 89.3 to 80.8, and its average only from 43.5 to 42.4 (arXiv:2402.02750, cited).",
+      }
+    end,
+    card = {
+      front = "About 4 bits for each number of a KV cache: 4-bit numbers with coarse scales, or 2-bit numbers with fine ones?",
+      back = "4-bit numbers. A bit doubles the steps; a finer group narrows the range a little, and its scale and minimum cost as much as the bits that they replace.",
+      again = "INT2 in groups of 16 and INT4 in groups of 64 cost about the same. Which is nearer, and why?",
+    },
+    dives = { "scale-one", "rotate" }, links = { "quality" },
+  },
+
+  -- speed -----------------------------------------------------------------------------------------------------------
+
+  part { id = "speed", title = "when it is faster", core = true },
+
+  predict {
+    id = "clock", title = "Half the bytes, half the time?",
+    ask = {
+      "One new token looks back at 16,384 earlier ones: 24 query heads on 4 key-value heads of 256. The cache goes from BF16 to fp8, so half the bytes are read. It is timed on this machine now: on its GPU if Saffron uses one, else on one core.",
+      "How long does attention take, in percent of its time with BF16?",
+    },
+    number = { unit = "%", scale = "log", within = "20 %", from = 10, to = 500 },
+    hints = {
+      "Before a number of 8 bits can be multiplied, it is widened. Who does that, and how often?",
+      "Six query heads share each key here, so each byte meets six times the arithmetic. Is it still the bytes that it waits for?",
+    },
+    wrong = { 10, 500 },
+    knobs = { tokens = { 16384, from = 4096, to = 131072, scale = "log", label = "tokens looked back at", at = 1 } },
+    compute = function(lab, knob)
+      local card, tokens = lab.machine().gpu, math.floor(knob.tokens / 32) * 32
+      local function case(name, format, prefill)
+        return { name = name, format = format, tokens = prefill and 8192 or tokens, prefill = prefill, heads = 24, kv_heads = 4, head_dim = 256 }
+      end
+      local cases = { case("BF16", "bf16"), case("FP8", "e4m3"), case("INT8", "int8"), case("INT4", "int4") }
+      local options = { cases = cases }
+      if card then
+        cases[5], cases[6] = case("BF16, prefill", "bf16", true), case("FP8, prefill", "e4m3", true)
+        options.device, options.rounds = "cuda", 7
+      end
+      local t, list = lab.attention(options), {}
+      for i, c in ipairs(t) do list[i] = { label = cases[i].name, ms = 1e3 * c.seconds, low = 1e3 * c.low, high = 1e3 * c.high, bytes = c.bytes } end
+      local fp8 = t[2]
+      return { answer = 100 / fp8.times, low = 100 / fp8.times_high, high = 100 / fp8.times_low, unscored = t.noisy, list = list, card = card, tokens = tokens, rounds = t.rounds }
+    end,
+    reveal = function(o)
+      local bars = {}
+      for i = 1, 4 do
+        local e = o.list[i]
+        bars[i] = { label = e.label, value = e.ms, low = e.low, high = e.high, role = i == 2 and "outcome" or nil, note = fmt(e.bytes / 2 ^ 20) .. " MiB" }
+      end
+      local blocks = {
+        view.bars { title = string.format("%s, one token looks back at %s", o.card or "One core", fmt(o.tokens)), unit = "ms", bars = bars },
+        string.format("Half the bytes, %s %% of the time. Each fp8 number is widened before it is multiplied, and with six queries a key there is much to multiply: %s", fmt(o.answer),
+          o.answer < 60 and "here memory is still what it waits for." or "here arithmetic sets much of the pace."),
+      }
+      if o.card then
+        local prefill = 100 * o.list[6].ms / o.list[5].ms
+        blocks[3] = string.format("Prefill of 8,192 tokens on the same card: %s ms with BF16, %s with fp8, %s %%. A prompt's attention waits for arithmetic alone, so widening is all it notices.", fmt(o.list[5].ms), fmt(o.list[6].ms), fmt(prefill))
+      else
+        blocks[3] = "Prefill, a whole prompt at once, waits for arithmetic alone: nothing to gain there, widening to lose. It needs a GPU to be worth timing; where there is one, these two time both:"
+        blocks[4] = view.code { text = "saffron kv-quant --device cuda\nsaffron bench --device cuda --only prefill" }
+      end
+      blocks[#blocks + 1] = view.table { caption = "fp8 cache against BF16, head_dim 256, measured on an H100", columns = { "kernels", "decode, time", "prefill, time" },
+        rows = { { "Saffron's", "57 %", "115 %" }, { "vLLM's, a token of context", "68 %", "162 %" } }, source = "Saffron's README, 2026-11-24; vLLM blog, 2026-04-22 (Gemma-4-E2B)" }
+      blocks[#blocks + 1] = "vLLM's prefill pays for another reason as well: on H100 the FP8 tensor core adds up in too few bits, so partial sums go to FP32 at short intervals, and a head of 256 leaves no registers for that."
+      return blocks
+    end,
+    card = {
+      front = "An fp8 KV cache halves the bytes. Why is decode attention not twice as fast, and prefill perhaps slower?",
+      back = "Each number is widened before it is multiplied. Decode waits for bytes, but not only; prefill waits for arithmetic, so it gains nothing from fewer bytes and pays for the widening.",
+      again = "Decode or prefill: who gains from an fp8 cache, who may lose, and what decides?",
+    },
+    dives = { "needle" },
+  },
+
+  predict {
+    id = "break-even", title = "From how many tokens on?",
+    ask = {
+      "vLLM measured Llama-3.1-8B on an H100. A token takes a fixed time, and a little more for each token of context:",
+      view.table { columns = { "cache", "fixed", "for each token of context" }, rows = { { "BF16", "6.44 ms", "43.7 ns" }, { "fp8", "6.58 ms", "23.7 ns" } }, source = "vLLM blog, 2026-04-22" },
+      "From how many tokens of context on is the fp8 cache faster?",
+    },
+    number = { unit = "tokens", scale = "log", within = "1.5 x", from = 100, to = 1000000 },
+    hints = {
+      "What does fp8 cost once, what does it save for each token?",
+      "How many tokens must save before the fixed cost is paid?",
+    },
+    wrong = { 1000, 131072, 100 },
+    knobs = { context = { 32768, from = 1024, to = 131072, scale = "log", label = "context", at = 1 } },
+    compute = function(_, knob)
+      local bf16, fp8 = { 6.44e6, 43.7 }, { 6.58e6, 23.7 } -- ns, and ns a token of context
+      local function time(line, tokens) return line[1] + line[2] * tokens end
+      local x, y = {}, {}
+      for i = 0, 14 do
+        x[i + 1] = 1024 * 2 ^ (i / 2)
+        y[i + 1] = 100 * (time(bf16, x[i + 1]) / time(fp8, x[i + 1]) - 1)
+      end
+      return { answer = (fp8[1] - bf16[1]) / (bf16[2] - fp8[2]), x = x, y = y, context = math.floor(knob.context + 0.5), gain = 100 * (time(bf16, knob.context) / time(fp8, knob.context) - 1) }
+    end,
+    reveal = function(o, guess)
+      local seen = guess and type(guess.value) == "number" and guess.value >= 1024 and guess.value <= 131072
+      return {
+        view.plot { x = { label = "tokens of context", scale = "log", from = 1024, to = 131072 }, y = { label = "faster", unit = "%" },
+          series = { { label = "fp8 cache", x = o.x, y = o.y, role = "outcome" } }, refs = { { y = 0, label = "equal" }, { x = o.answer, label = fmt(o.answer) } },
+          guess = seen and { x = guess.value, label = "you" } or nil },
+        string.format("fp8 costs 0.14 ms a token whatever the context, and saves 20 ns for each token of it. At %s tokens decode is %s.", fmt(o.context), o.gain >= 0 and fmt(o.gain) .. " % faster" or fmt(-o.gain) .. " % slower"),
+        "The fixed cost is kernels, and kernels change: in vLLM 0.10.2 the lines crossed at 24,889 tokens. gpt-oss-20b went from 741,565 to 22,109, and to 7,659 with its sliding-window layers left out (same source).",
+        "Below the break-even an fp8 cache is room, not speed: twice the tokens fit.",
+        view.note { title = "With your server", text = "Time two context lengths with each cache, draw the two lines, and see where they cross. Two points a line are enough." },
+      }
+    end,
+    card = {
+      front = "An fp8 cache costs 0.14 ms a token and saves 20 ns for each token of context. What is its break-even?", answer = 7000, within = "10 %", unit = "tokens",
+      back = "7,000 tokens of context: the fixed cost divided by what each token saves. Below it fp8 is room, above it speed as well.",
+      again = "How do you find the context from which an fp8 cache pays on your own server?",
+    },
+    links = { "kv-cache" },
+  },
+
+  -- in your words ---------------------------------------------------------------------------------------------------
+
+  part { id = "words", title = "in your words" },
+
+  recall {
+    id = "three", title = "Three questions",
+    front = "Somebody offers you a 2-bit KV cache. Which three questions do you ask before you believe in a saving of eight times?",
+    back = "Which way do the scales run, and how many numbers share one (2 bits with scale and minimum for 32 are 3)? How many tokens wait in 16 bits? What does it do to my longest retrieval, not to the average?",
+    again = "What stands between \"2 bits\" and an eighth of the memory?",
+  },
+
+  explain {
+    id = "colleague", title = "Explain it to a colleague",
+    ask = "A colleague switched on --kv-cache-dtype fp8 \"for speed\". Prompts are long, answers short, head_dim is 256. What do you say?",
+    model = "fp8 halves what each token of context takes, so twice the tokens fit: that gain is certain. Speed is another matter. Decode gains once the context is past the break-even, some 7,000 tokens for Llama-3.1-8B in vLLM's measurement. Prefill has nothing to gain, since it waits for arithmetic, and at head_dim 256 on an H100 the part that grows with the prompt squared took 1.6 times as long. With long prompts and short answers we mostly prefill, so measure the time to the first token with and without it.",
+  },
+
+  -- deep dives ------------------------------------------------------------------------------------------------------
+
+  dive {
+    id = "scale-one", title = "Nobody calibrated my fp8 cache. Is a scale of 1 safe?",
+    "E4M3 reaches from 2^-9 to 448, and inside it each value brings its own step. Keys and values of most models lie well inside, so a scale of 1 costs nothing. INT8 has one step for all: there it is the scale that decides.",
+    compute = function(lab)
+      local rows = {}
+      for i, name in ipairs { "smollm2/k0", "smollm2/v0", "smollm2/k15", "smollm2/v15" } do
+        local t = lab.tensor(name)
+        local function q(format, scale) return string.format("%.1f", lab.quantize(t, { format = format, scale = scale }).sqnr_db) end
+        rows[i] = { name, fmt(t.amax), q("e4m3", "none"), q("e4m3", "token"), q("int8", "none"), q("int8", "token") }
+      end
+      return { rows = rows }
+    end,
+    reveal = function(o) return { view.table { caption = "SQNR in dB, measured now; \"1\" is a scale of 1", columns = { "tensor", "largest", "E4M3, 1", "a token", "INT8, 1", "a token" }, rows = o.rows } } end,
+  },
+
+  dive {
+    id = "rotate", title = "Does rotating the keys help?",
+    "A Hadamard rotation mixes the channels of a token, so that a large one is spread over all. Queries are rotated alike, and their products with the keys stay the same. Then the token's row has no stripes any more, and no waiting for a column is needed. llama.cpp does so for quantized caches since April 2026 (pull request 21038).",
+    compute = function(lab)
+      local rows = {}
+      for i, name in ipairs { "smollm2/k0", "smollm2/k15", "smollm2/v15" } do
+        local t = lab.tensor(name):take(1024, 64)
+        local function row(method) return db(lab.method { w = t, format = "int4", scale = "channel", zero_point = "kivi", method = method }.weight_sqnr_db) end
+        rows[i] = { name, row "rtn", row "hadamard", db(lab.quantize(t:transposed(), { format = "int4", scale = "group:64", zero_point = "kivi" }).sqnr_db) }
+      end
+      return { rows = rows }
+    end,
+    reveal = function(o) return { view.table { caption = "INT4 with a minimum for 64 numbers, one head, measured now", columns = { "tensor", "along the token", "rotated first", "along the channel" }, rows = o.rows }, "Keys gain, values hardly: they had no stripes to spread." } end,
+  },
+
+  dive {
+    id = "needle", title = "Can an fp8 cache lose a needle in the haystack?",
+    "It did, and not by rounding the cache. On Hopper the FP8 tensor core adds products up in about 14 bits. Over 131,072 tokens that ruined the sum: vLLM's needle test fell from 91 to 13 %. Moving partial sums to FP32 brought back 89 %, at the price of registers (vLLM blog, 2026-04-22, cited).",
+    compute = function(lab)
+      local rows = {}
+      for i, n in ipairs { 1024, 16384 } do
+        local a, b = lab.uniform { rows = 4, cols = n }, lab.uniform { rows = 4, cols = n, stream = 1 }
+        local function off(kind) return fmt(100 * lab.accumulate { kind = kind, a = a, b = b }.relative) .. " %" end
+        rows[i] = { fmt(n), off "acc14", off "acc14-promoted" }
+      end
+      return { rows = rows }
+    end,
+    reveal = function(o) return { view.table { caption = "Sums of products, off by; the accumulator emulated now", columns = { "products", "14 bits", "FP32 every 128" }, rows = o.rows } } end,
+  },
+
+  dive {
+    id = "which-kivi", title = "Is the quantized cache of Hugging Face transformers KIVI?",
+    "No. Its QuantizedCache rounds keys and values alike along the token, in groups of 64, with the newest 128 tokens in 16 bits. KIVI rounds keys along the channel. KVQuant goes further: keys along the channel before the rotary embedding mixes pairs of channels, and the few largest values kept apart; it finds values along the channel ruinous when a channel has one scale for all tokens (perplexity 223; arXiv:2401.18079, cited).",
+    compute = function(lab)
+      local k, v = lab.tensor("smollm2/k15"), lab.tensor("smollm2/v15")
+      local function q(t, scale) return db(lab.quantize(t, { format = "int2", scale = scale, zero_point = "kivi" }).sqnr_db) end
+      local kt, vt = k:transposed(), v:transposed()
+      return { rows = { { "keys", q(k, "group:64"), q(kt, "group:64"), q(kt, "channel") }, { "values", q(v, "group:64"), q(vt, "group:64"), q(vt, "channel") } } }
+    end,
+    reveal = function(o) return { view.table { caption = "2 bits with a minimum, SmolLM2's layer 16, measured now", columns = { "", "along the token, 64", "64 tokens of a channel", "1,024 of a channel" }, rows = o.rows } } end,
+  },
+
+  -- what continues it -----------------------------------------------------------------------------------------------
+
+  link { lesson = "quality", title = "Does it hurt?",
+    "A lower loss may be noise: look at its standard error.",
+    "KL and changed favorites move first.",
+    "One changed favorite sends a text another way.",
+    "The task decides whether it hurts." },
+  link { lesson = "kv-cache", title = "What a conversation costs",
+    "Each token leaves a key and a value in every layer that looks back.",
+    "Bytes a token: 2, growing layers, key-value heads, head_dim, bytes a number.",
+    "Windows, fixed states and shared vectors change the formula.",
+    "The weights are shared by all chats, the cache is not." },
 }

@@ -71,16 +71,17 @@ return lesson {
     wrong = { 1.5, 1.7, 2, 2.8 },
     knobs = {
       group = { "128", choices = { "16", "32", "64", "128" }, label = "weights that share a scale", at = 1 },
-      method = { "rtn", choices = { "rtn", "gptq" }, label = "method", at = 2 },
+      minimum = { "no", choices = { "no", "yes" }, label = "store a minimum", at = 2 },
+      method = { "rtn", choices = { "rtn", "gptq" }, label = "method", at = 3 },
     },
     compute = function(lab, knob)
-      local bits, schemes = { "int8", "int4", "int3", "int2" }, {}
-      for i, format in ipairs(bits) do schemes[i] = { format = format, scale = "group:" .. knob.group, method = knob.method } end
+      local bits, schemes, zero = { "int8", "int4", "int3", "int2" }, {}, knob.minimum == "yes" and "kivi" or "none"
+      for i, format in ipairs(bits) do schemes[i] = { format = format, scale = "group:" .. knob.group, method = knob.method, zero_point = zero } end
       local r = measure(lab, schemes)
       local q = lab.quantize(lab.parameter { name = "layers.3.mlp.down_proj" }, { format = "int2", scale = "group:" .. knob.group })
       local text = {}
       for i, w in ipairs { false, schemes[2], schemes[4] } do text[i] = writes(lab, w or nil, OPENINGS[1], 80, 0.8) end
-      return { answer = r[4].bits_per_byte, fp32 = r[1].fp32_bits_per_byte, r = r, zeros = 100 * q.zero_fraction, text = text, bits = r[4].bits_per_weight, group = knob.group }
+      return { answer = r[4].bits_per_byte, fp32 = r[1].fp32_bits_per_byte, r = r, zeros = 100 * q.zero_fraction, text = text, bits = r[4].bits_per_weight, group = knob.group, minimum = knob.minimum == "yes" }
     end,
     reveal = function(o)
       local bars = { { label = "FP32", value = o.fp32 } }
@@ -89,15 +90,16 @@ return lesson {
       for i, name in ipairs { "FP32", "INT4", "INT2" } do rows[i] = { name, line(o.text[i]) } end
       return {
         view.bars { unit = "bits a byte", from = 0, to = 8, bars = bars },
-        string.format("A plain, then a cliff. From FP32 to INT3 the loss rose by %.2f bits, with the next bit by %.1f.", o.r[3].delta, o.answer - o.r[3].bits_per_byte),
-        string.format("INT2 keeps -1, 0 and 1, and the largest of %s weights sets the scale. In one matrix of layer 4, %s of the weights are now 0.", o.group, percent(o.zeros)),
+        string.format("%s. From FP32 to INT3 the loss rose by %.2f bits, with the next bit by %.2f.", o.answer > 2 and "A plain, then a cliff" or "The cliff is a slope here", o.r[3].delta, o.answer - o.r[3].bits_per_byte),
+        o.minimum and string.format("With a minimum stored for every %s weights INT2 has four values, from the smallest of them to the largest, for %s bits a weight in all.", o.group, fmt(o.bits))
+          or string.format("INT2 keeps -1, 0 and 1, and the largest of %s weights sets the scale. In one matrix of layer 4, %s of the weights are now 0.", o.group, percent(o.zeros)),
         view.table { caption = "Read it yourself. Each goes on after: " .. OPENINGS[1], columns = { "weights", "goes on with" }, rows = rows },
-        "Turn the group: more scales move the cliff, they do not remove it. Where it stands depends on the model; that there is one does not.",
+        "So where the cliff stands is a matter of levels. Store a minimum beside each scale, an eighth of a bit a weight, and INT2 has a fourth value: turn that knob first. Then more scales, then a better method.",
       }
     end,
     card = {
       front = "You round a model's weights to INT8, INT4, INT3, INT2. What shape has its loss?",
-      back = "Flat, then a cliff. In the lab model three bits cost a few hundredths of a bit a byte, two bits nearly all it knows: with one scale for 128 most weights become 0.",
+      back = "Flat, then a cliff. In the lab model three bits cost a few hundredths of a bit a byte, two bits nearly all it knows: of three values most weights get the 0. A fourth value, from a stored minimum, moves the cliff.",
       again = "INT4 and INT3 cost next to nothing. Why must you not extrapolate to INT2?",
     },
     dives = { "units" }, links = { "gptq" },
