@@ -27,9 +27,9 @@ static const struct host_doc docs[] = {
       "What these bits mean in a format: a row for view.bits." },
     { "lab.format", "name: string", "format", "The facts of a number format." },
     { "lab.linear", "options: { x: tensor, w: tensor, weights?: string[], activations?: string[], smooth?: number }",
-      "{ output_sqnr_db: number, weight_sqnr_db: number, bits_per_weight: number }",
+      "{ output_sqnr_db: number, weight_sqnr_db: number, bits_per_weight: number, divide?: tensor }",
       "A linear layer with rounded weights { format, scale } and activations { format, \"tensor\" or \"token\" },"
-      " against the exact product. smooth: SmoothQuant's alpha." },
+      " against the exact product. smooth: SmoothQuant's alpha; divide: its factors." },
     { "lab.method",
       "options: { w: tensor, x?: tensor, method?: string, format: string, scale?: string, zero_point?: string,"
       " clip?: string, mx?: string, rounding?: string, overflow?: string, activations?: string[], alpha?: number,"
@@ -64,10 +64,11 @@ static const struct host_doc docs[] = {
       "{ bits_per_byte: number, fp32_bits_per_byte: number, delta: number, delta_se: number, kl: number, top1: number,"
       " bits_per_weight: number, rank: integer, label: string, tokens: integer }",
       "Held-out loss of the lab model under a scheme. weights: { format =, scale =, method =, alpha =, zero_point =,"
-      " clip =, mx =, damp =, act_order = }; activations and kv: { format =, scale = } with scale token (dynamic),"
-      " tensor (static, calibrated). delta: bits a byte above FP32, delta_se its paired standard error; kl: nats a"
-      " byte; top1: share that agrees with FP32. runs: several schemes, a list comes back; ranks are shared within two"
-      " standard errors. A GPU runs the model where that is faster, with the same bits." },
+      " clip =, mx =, damp =, act_order =, folded = }, folded: the method only where a norm feeds the layer;"
+      " activations and kv: { format =, scale = } with scale token (dynamic), tensor (static, calibrated)."
+      " delta: bits a byte above FP32, delta_se its paired standard error; kl: nats a byte; top1: share that agrees"
+      " with FP32. runs: several schemes, a list comes back; ranks are shared within two standard errors."
+      " A GPU runs the model where that is faster, with the same bits." },
     { "lab.generate",
       "options: { model?: table, weights?: table, activations?: table, kv?: table, prompt?: string, bytes?: integer,"
       " temperature?: number }",
@@ -145,6 +146,9 @@ static const struct host_doc docs[] = {
     { "tensor:shuffled", "", "tensor", "The same values in another order." },
     { "tensor:replaced", "other: tensor|number, columns: integer[]", "tensor",
       "A copy with these columns, from 1, of another tensor, or 0." },
+    { "tensor:multiplied", "factors: tensor", "tensor", "A copy with each column times its element of one row." },
+    { "tensor:divided", "factors: tensor", "tensor", "A copy with each column divided by its element of one row." },
+    { "tensor:rotated", "", "tensor", "A copy with each row turned by the Hadamard rotation of its length." },
     { "tensor:maxima", "part: string", "tensor", "The largest |x| of each \"row\" or \"column\", as one row." },
     { "tensor:count", "limit: number", "integer", "How many values exceed it in size." },
     { "tensor:top", "n: integer", "{ row: integer, col: integer, value: number }[]",

@@ -7,6 +7,7 @@
 
 #include "engine/hostlua.h"
 #include "kernels/dense.h"
+#include "kernels/hadamard.h"
 #include "kernels/random.h"
 
 enum { TOP_MOST = 256 };
@@ -209,6 +210,47 @@ static int tensor_replaced(lua_State *L)
     return 1;
 }
 
+/* [-0, +1] t with column j times, or divided by, element j of the tensor at 2. */
+static int scaled(lua_State *L, bool divide, const char *what)
+{
+    const struct shared *of = hosttensor_check(L, 1), *by = hosttensor_check(L, 2);
+    luaL_argcheck(L, by->rows == 1 && by->cols == of->cols, 2, "not one factor a column");
+    struct shared *s = push_copy(L, of, what);
+    for (size_t i = 0; i < s->rows * s->cols; i++) {
+        float factor = by->values[i % s->cols];
+        s->values[i] = divide ? s->values[i] / factor : s->values[i] * factor;
+    }
+    hosttensor_measure(s);
+    return 1;
+}
+
+/* t:multiplied(factors), t:divided(factors) -> each column by its element of a tensor of one row. */
+static int tensor_multiplied(lua_State *L)
+{
+    return scaled(L, false, "columns multiplied");
+}
+
+static int tensor_divided(lua_State *L)
+{
+    return scaled(L, true, "columns divided");
+}
+
+/* t:rotated() -> each row by the Hadamard rotation of its length. */
+static int tensor_rotated(lua_State *L)
+{
+    const struct shared *of = hosttensor_check(L, 1);
+    struct hadamard h;
+    if (!hadamard_exists(of->cols))
+        return luaL_error(L, "no Hadamard rotation of side %d is known", (int)of->cols);
+    struct shared *s = push_copy(L, of, "rotated");
+    host_check(L, hadamard_make(&h, s->cols), "t:rotated");
+    hadamard_rotate(&h, s->values, s->rows);
+    hadamard_free(&h);
+    hosttensor_measure(s);
+    host_note(host_of(L)->used_kernels, "hadamard_rotate");
+    return 1;
+}
+
 /* t:maxima "row" | "column" -> the largest |x| of each, as one row. */
 static int tensor_maxima(lua_State *L)
 {
@@ -280,6 +322,9 @@ const struct lab_function hostmatrix_methods[] = {
     { "minus", tensor_minus, 5 },
     { "shuffled", tensor_shuffled, 5 },
     { "replaced", tensor_replaced, 5 },
+    { "multiplied", tensor_multiplied, 5 },
+    { "divided", tensor_divided, 5 },
+    { "rotated", tensor_rotated, 10 },
     { "maxima", tensor_maxima, 5 },
     { "count", tensor_count, 5 },
     { "top", tensor_top, 10 },

@@ -398,7 +398,8 @@ static void measure_weights(lua_State *L, struct layer_work *work, const struct 
 }
 
 /* lab.linear { x =, w =, weights = { format, scale }, activations = { format, "tensor" | "token" }, smooth = alpha }
- * -> { output_sqnr_db, weight_sqnr_db, bits_per_weight }. x is [tokens, in], w is [out, in]. */
+ * -> { output_sqnr_db, weight_sqnr_db, bits_per_weight, divide }. x is [tokens, in], w is [out, in]; divide [in] are
+ * SmoothQuant's factors, where smooth is given. */
 static int lab_linear(lua_State *L)
 {
     static const char *const names[] = { "x", "w", "weights", "activations", "smooth", NULL };
@@ -444,6 +445,13 @@ static int lab_linear(lua_State *L)
     host_set_number(L, "output_sqnr_db", linear_sqnr_db(exact, work->y, layer.tokens * layer.out));
     host_set_number(L, "weight_sqnr_db", r.weights ? work->q.sqnr_db : HUGE_VAL);
     host_set_number(L, "bits_per_weight", r.weights ? work->q.bits_per_weight : 32);
+    if (!r.smooth)
+        return 1;
+    struct tensor_handle *divide = hosttensor_push(L);
+    divide->shared = hosttensor_new(L, 1, layer.in, "what inputs are divided by");
+    memcpy(divide->shared->values, r.smooth, layer.in * sizeof *r.smooth);
+    hosttensor_measure(divide->shared);
+    lua_setfield(L, -2, "divide");
     return 1;
 }
 

@@ -84,7 +84,7 @@ static bool check_parts(const json_t *json, char *error, size_t size)
 {
     static const char *const parts[] = { "weights", "activations", "kv", NULL };
     static const char *const names[] = { "format", "scale", "zero_point", "clip", "mx", "rounding", "overflow",
-                                         "method", "alpha", "damp", "act_order", NULL };
+                                         "method", "alpha", "damp", "act_order", "folded", NULL };
     if (!known_keys(json, "a scheme: it has weights, activations and kv", parts, error, size))
         return false;
     for (size_t i = 0; parts[i]; i++) {
@@ -116,6 +116,7 @@ bool qualityjob_scheme(const json_t *json, enum isa isa, uint64_t seed, struct s
     scheme->alpha = json_number_value(alpha);
     scheme->damp = json_number_value(json_object_get(weights, "damp"));
     scheme->act_order = json_is_true(json_object_get(weights, "act_order"));
+    scheme->folded = json_is_true(json_object_get(weights, "folded"));
     if (!(scheme->alpha >= 0 && scheme->alpha <= 1 && scheme->damp >= 0 && scheme->damp <= 1)) {
         snprintf(error, size, "alpha and damp are from 0 to 1");
         return false;

@@ -241,6 +241,13 @@ struct work {
     struct progress      progress;
 };
 
+/* The scheme's method, or plain rounding where it should fold into a norm and there is none before the site. */
+static const struct method *method_of(const struct scheme *s, enum llama_site site)
+{
+    bool norm = site == LLAMA_ATTENTION_IN || site == LLAMA_FEED_IN;
+    return s->folded && !norm ? method_find("rtn") : s->method;
+}
+
 /* Linear layers first to last, whose weights lie in one matrix w, by the method. */
 static enum kernel_status round_together(const struct work *r, enum llama_linear first, enum llama_linear last,
                                          const float *w, size_t out)
@@ -257,7 +264,7 @@ static enum kernel_status round_together(const struct work *r, enum llama_linear
         .fixed = s->fixed || strcmp(s->method->name, "smoothquant") == 0, .alpha = s->fixed ? s->alpha : 0.5,
         .damp = s->damp, .act_order = s->act_order, .isa = r->isa,
     };
-    enum kernel_status status = method_run(s->method, &task, &r->progress, &result);
+    enum kernel_status status = method_run(method_of(s, site), &task, &r->progress, &result);
     if (status != KERNEL_OK)
         return status;
     const float *values = s->activations.format ? result.stored : result.weights;
@@ -300,7 +307,7 @@ static enum kernel_status round_stacked(const struct work *r, enum llama_linear 
 
 static enum kernel_status round_site(const struct work *r, enum llama_linear first, enum llama_linear last)
 {
-    const char *name = r->scheme->method->name;
+    const char *name = method_of(r->scheme, llama_site_of(first))->name;
     const struct llama_layer *plain = &r->model->layer[r->layer];
     enum kernel_status status = KERNEL_OK;
     if (r->scheme->weights.format && (strcmp(name, "smoothquant") == 0 || strcmp(name, "awq") == 0))

@@ -19,6 +19,7 @@ struct scheme {
     double        alpha;
     double        damp;
     bool          act_order;
+    bool          folded;           /* the method only where a norm feeds the layer and its gain can hold a division */
     char          label[SCHEME_LABEL];
 };
 

@@ -583,9 +583,9 @@ function lab.decode(bits, format) end
 ---@return format
 function lab.format(name) end
 
---- A linear layer with rounded weights { format, scale } and activations { format, "tensor" or "token" }, against the exact product. smooth: SmoothQuant's alpha.
+--- A linear layer with rounded weights { format, scale } and activations { format, "tensor" or "token" }, against the exact product. smooth: SmoothQuant's alpha; divide: its factors.
 ---@param options { x: tensor, w: tensor, weights?: string[], activations?: string[], smooth?: number }
----@return { output_sqnr_db: number, weight_sqnr_db: number, bits_per_weight: number }
+---@return { output_sqnr_db: number, weight_sqnr_db: number, bits_per_weight: number, divide?: tensor }
 function lab.linear(options) end
 
 --- A linear layer by a method: rtn, llm-int8, smoothquant, gptq, awq, hadamard. x: calibration inputs [tokens, in]; held: others, never seen by the method; noise_sqnr_db: on white noise. activations: { format, scale } of the inputs (llm-int8 and smoothquant round them anyway). alpha is searched unless given.
@@ -608,7 +608,7 @@ function lab.accumulate(options) end
 ---@return { place: integer, parameters: integer, linear_weights: integer, layers: integer, width: integer, inner: integer, heads: integer, kv_heads: integer, head: integer, vocab: integer, context: integer, text_bytes: integer, outliers: integer, times: number }
 function lab.model(options) end
 
---- Held-out loss of the lab model under a scheme. weights: { format =, scale =, method =, alpha =, zero_point =, clip =, mx =, damp =, act_order = }; activations and kv: { format =, scale = } with scale token (dynamic), tensor (static, calibrated). delta: bits a byte above FP32, delta_se its paired standard error; kl: nats a byte; top1: share that agrees with FP32. runs: several schemes, a list comes back; ranks are shared within two standard errors. A GPU runs the model where that is faster, with the same bits.
+--- Held-out loss of the lab model under a scheme. weights: { format =, scale =, method =, alpha =, zero_point =, clip =, mx =, damp =, act_order =, folded = }, folded: the method only where a norm feeds the layer; activations and kv: { format =, scale = } with scale token (dynamic), tensor (static, calibrated). delta: bits a byte above FP32, delta_se its paired standard error; kl: nats a byte; top1: share that agrees with FP32. runs: several schemes, a list comes back; ranks are shared within two standard errors. A GPU runs the model where that is faster, with the same bits.
 ---@param options { model?: table, weights?: table, activations?: table, kv?: table, tokens?: integer, runs?: table[] }
 ---@return { bits_per_byte: number, fp32_bits_per_byte: number, delta: number, delta_se: number, kl: number, top1: number, bits_per_weight: number, rank: integer, label: string, tokens: integer }
 function lab.quality(options) end
@@ -774,6 +774,20 @@ function tensor:shuffled() end
 ---@param columns integer[]
 ---@return tensor
 function tensor:replaced(other, columns) end
+
+--- A copy with each column times its element of one row.
+---@param factors tensor
+---@return tensor
+function tensor:multiplied(factors) end
+
+--- A copy with each column divided by its element of one row.
+---@param factors tensor
+---@return tensor
+function tensor:divided(factors) end
+
+--- A copy with each row turned by the Hadamard rotation of its length.
+---@return tensor
+function tensor:rotated() end
 
 --- The largest |x| of each "row" or "column", as one row.
 ---@param part string

@@ -1,0 +1,380 @@
+-- Spread it out: the Hadamard rotation, which changes no output, which large values it tames, and whom it hurts.
+-- Seeded twins of a layer, real activations of MiniLM and SmolLM2, and the lab model; planted only where a step says so.
+
+local function percent(x) return fmt(x) .. " %" end
+local function db(x) return string.format("%.1f dB", x) end
+
+local function rounded(lab, x, format)
+  return lab.quantize(x, { format = format, scale = (format == "int4" or format == "int8" or format == "e4m3") and "token" or nil })
+end
+
+-- Both factors in integers, a scale a row of weights and a scale a token.
+local function integers(format, method)
+  return { weights = { format = format, scale = "channel", method = method }, activations = { format = format, scale = "token" } }
+end
+
+-- Seeded signs, as one row; another stream gives others.
+local function signs(lab, n, stream)
+  local noise, list = lab.gaussian { rows = 1, cols = n, stream = stream }, {}
+  for j = 1, n do list[j] = noise:at(1, j) < 0 and -1 or 1 end
+  return lab.values(list)
+end
+
+return lesson {
+  id = "rotation", title = "Spread it out", course_part = "C", minutes = 14, needs = { "outliers" },
+  win = "say what a rotation changes, which large values it spreads, and which formats lose by it",
+  sources = {
+    "arXiv:2404.00456 QuaRot; arXiv:2405.16406 SpinQuant",
+    "arXiv:2509.23202 on FP4 formats and rotations",
+    "sentence-transformers/all-MiniLM-L6-v2 and HuggingFaceTB/SmolLM2-135M-Instruct (both Apache-2.0) for the real activations",
+    "the lab model of lessons/model (4.85 million parameters, trained for Saffron on public-domain text)",
+  },
+
+  -- the turn --------------------------------------------------------------------------------------------------------
+
+  part { id = "turn", title = "the turn", core = true },
+
+  read {
+    id = "setting", title = "Turn the sheet",
+    "An output of a layer is one long sum: each channel of the token times its weight. Turn token and weights by the same rotation, and the sum stays what it was, as the angle between two arrows does when you turn the sheet they are drawn on.",
+    "The Hadamard rotation needs no multiplication but one. Each new value is the sum of all the old ones under its own pattern of plus and minus, divided by the square root of their number. With four values:",
+    view.table { columns = { "", "1st", "2nd", "3rd", "4th", "squares add up to" }, rows = { { "a token", "8", "0", "0", "0", "64" }, { "rotated", "4", "4", "4", "4", "64" } } },
+    "Nothing was lost: the same rotation again brings 8, 0, 0, 0 back. But the largest value, which sets INT4's step, is half of what it was.",
+    view.quote "Stir the flour into everything, and no jar is a sack any more. You can bake from it if you stirred the recipe alike.",
+  },
+
+  predict {
+    id = "spread", title = "What becomes of the largest",
+    ask = {
+      "256 tokens of 512 channels. Six channels are 20 to 60 times larger than the rest. Each token is rotated.",
+      "How large is the largest value now?",
+    },
+    given = function(lab)
+      local x = lab.gaussian { rows = 256, cols = 512, channels = 6, channel_times = { 20, 60 } }
+      return { view.table { columns = { "before the rotation", "" }, rows = { { "largest value", fmt(x.amax) }, { "typical value (rms)", fmt(x.rms) }, { "rms without the six", fmt(x:replaced(0, { x:columns()[1].index + 1, x:columns()[2].index + 1, x:columns()[3].index + 1, x:columns()[4].index + 1, x:columns()[5].index + 1, x:columns()[6].index + 1 }).rms) } } } }
+    end,
+    number = { unit = "", scale = "log", within = "1.5 x", from = 0.1, to = 1000 },
+    hints = {
+      "The squares still add up to the same, so the rms stays.",
+      "512 sums of many values under random signs: a bell curve. How far does the largest of 131,072 reach?",
+    },
+    wrong = { 0.4, 100, 1 },
+    knobs = {
+      channels = { 6, from = 1, to = 64, scale = "log", label = "large channels", at = 1 },
+      times = { 60, from = 1, to = 500, scale = "log", label = "up to, times", at = 2 },
+    },
+    compute = function(lab, knob)
+      local x = lab.gaussian { rows = 256, cols = 512, channels = math.floor(knob.channels + 0.5), channel_times = { knob.times / 3, knob.times } }
+      local w = lab.gaussian { rows = 512, cols = 512, sigma = 0.02, stream = 1 }
+      local r = x:rotated()
+      return { answer = r.amax, x = x, r = r, same = lab.compare(lab.product(x, w), lab.product(r, w:rotated())).sqnr_db,
+               four = { rounded(lab, x, "int4").sqnr_db, rounded(lab, r, "int4").sqnr_db }, rms = { x.rms, r.rms }, amax = { x.amax, r.amax } }
+    end,
+    reveal = function(o)
+      return {
+        view.maps { beside = true, title = "Token by channel", maps = { { o.x, label = "as it is", note = "largest " .. fmt(o.amax[1]) }, { o.r, label = "rotated", note = "largest " .. fmt(o.amax[2]) } } },
+        string.format("%s instead of %s. The six stripes are gone: each of the 512 places holds a little of all of them. The sums of squares are kept, so the rms is, and a bell curve ends at 4 to 5 times its rms.", fmt(o.amax[2]), fmt(o.amax[1])),
+        view.table { columns = { "", "as it is", "rotated" }, rows = { { "largest value", fmt(o.amax[1]), fmt(o.amax[2]) }, { "rms", fmt(o.rms[1]), fmt(o.rms[2]) }, { "INT4, a scale a token", db(o.four[1]), db(o.four[2]) } } },
+        string.format("And the layer's output? With the weights rotated alike it agrees to %.0f dB, which is FP32's own rounding. Nothing changed but who is large.", o.same),
+      }
+    end,
+    card = {
+      front = "A layer's tokens and weights are rotated by the same Hadamard matrix. What stays, and what shrinks?",
+      back = "The exact output and the rms stay. The largest value falls to 4 or 5 times the rms, and with it the step of INT4 or INT8.",
+      again = "Why may one rotate X at all, if W is rotated too?",
+    },
+    dives = { "cost", "smooth-or-rotate", "width" },
+  },
+
+  predict {
+    id = "ones", title = "A calm token",
+    ask = "A token without any outlier: all of its 512 values are exactly 1. It is rotated. How large is its largest value now?",
+    number = { unit = "", scale = "log", within = "5 %", from = 0.01, to = 1000 },
+    hints = {
+      "The squares add up to 512, before and after.",
+      "One of the 512 patterns is plus everywhere. What is that sum, and what is left for the others?",
+    },
+    wrong = { 1, 4.5, 0.044 },
+    knobs = {
+      width = { "512", choices = { "16", "128", "512", "4096" }, label = "values", at = 1 },
+      token = { "all 1", choices = { "all 1", "1 and -1 in turn", "random signs" }, label = "token", at = 2 },
+    },
+    compute = function(lab, knob)
+      local n = tonumber(knob.width)
+      local ones = lab.gaussian { rows = 1, cols = n }:with { value = 1 }
+      local turn = {}
+      for j = 1, n do turn[j] = j % 2 == 1 and 1 or -1 end
+      local x = knob.token == "all 1" and ones or ones:multiplied(knob.token == "random signs" and signs(lab, n, 1) or lab.values(turn))
+      local r, cured = x:rotated(), x:multiplied(signs(lab, n, 2)):rotated()
+      local place = r:top(1)[1].col
+      return { answer = r.amax, r = r, zeros = n - r:count(1e-4), n = n, place = place, cured = cured.amax, token = knob.token }
+    end,
+    reveal = function(o)
+      return {
+        view.bars { title = "The largest value", from = 0, bars = {
+          { label = "the token", value = 1 }, { label = "rotated", value = o.answer, role = "outcome" }, { label = "signs flipped, rotated", value = o.cured } } },
+        o.token == "random signs" and string.format("%s. Random signs follow none of the %d patterns, so they stay spread out.", fmt(o.answer), o.n)
+          or string.format("%s, the square root of %d. The token is itself one of the patterns: that sum gets everything, at place %d, and the other %d are 0. A rotation made the outlier.", fmt(o.answer), o.n, o.place, o.zeros),
+        "A rotation has no sense of outliers. It spreads what lies along a channel, and gathers what lies along one of its patterns. Turning back must undo turning, so it cannot be otherwise.",
+        string.format("Hence the random signs that QuaRot puts before it: flip channels by a coin first (and the weights alike), and no ordinary token fits a pattern. Here: %s.", fmt(o.cured)),
+      }
+    end,
+    card = {
+      front = "512 values, all exactly 1, go through a Hadamard rotation. What is the largest one now?", answer = 22.6, within = "5 %",
+      back = "22.6, the square root of 512: all in one place. A rotation gathers what lies along one of its patterns; random signs before it prevent that.",
+      again = "How large an outlier can a Hadamard rotation make of 512 ones?",
+    },
+  },
+
+  -- who gains -------------------------------------------------------------------------------------------------------
+
+  part { id = "formats", title = "who gains", core = true },
+
+  predict {
+    id = "nvfp4", title = "Sixteen values a scale",
+    ask = {
+      "Real activations: what enters MiniLM's feed-forward part, with two large channels of 384. INT4 gains by the rotation, as it should.",
+      "NVFP4 has 4 bits too, and a scale for each 16 values. How many dB does the same rotation bring it?",
+    },
+    given = function(lab)
+      local x = lab.tensor "minilm/wide_ffn_in"
+      return { view.bars { title = "INT4, a scale a token", unit = "dB", from = 0, bars = { { label = "as it is", value = rounded(lab, x, "int4").sqnr_db }, { label = "rotated", value = rounded(lab, x:rotated(), "int4").sqnr_db } } } }
+    end,
+    number = { unit = "dB", scale = "linear", within = "1 point", from = -6, to = 14 },
+    hints = {
+      "Who shares a step with the large channel in NVFP4, and who does after the rotation?",
+      "15 neighbors pay for it, and 368 values do not know of it. Until it is stirred in.",
+    },
+    wrong = { 10, 5, 2 },
+    knobs = {
+      format = { "nvfp4", choices = { "nvfp4", "mxfp4", "int4", "int8", "e4m3" }, label = "format", at = 1 },
+      layer = { "feed-forward", choices = { "query", "feed-forward", "after GELU" }, label = "what enters", at = 2 },
+    },
+    compute = function(lab, knob)
+      local x = lab.tensor(knob.layer == "query" and "minilm/wide_attention_in" or knob.layer == "feed-forward" and "minilm/wide_ffn_in" or "minilm/wide_ffn_out_in"):take(512)
+      local r, made = x:rotated(), {}
+      for i, f in ipairs { "int4", "mxfp4", "nvfp4" } do made[i] = { label = f:upper(), before = rounded(lab, x, f).sqnr_db, after = rounded(lab, r, f).sqnr_db, id = f } end
+      local before, after = rounded(lab, x, knob.format), rounded(lab, r, knob.format)
+      return { answer = after.sqnr_db - before.sqnr_db, made = made, before = before.sqnr_db, after = after.sqnr_db, format = knob.format, layer = knob.layer }
+    end,
+    reveal = function(o)
+      local bars, low, high = {}, math.huge, -math.huge
+      for _, m in ipairs(o.made) do
+        bars[#bars + 1] = { label = m.label, value = m.before }
+        bars[#bars + 1] = { label = m.label .. ", rotated", value = m.after, role = m.id == o.format and "outcome" or nil }
+        low, high = math.min(low, m.after), math.max(high, m.after)
+      end
+      return {
+        view.bars { title = "Signal over error", unit = "dB", from = 0, bars = bars },
+        string.format("%s: from %s to %s, %s. Rotated, all three formats meet the same bell curve and end between %s and %s.", o.format:upper(), db(o.before), db(o.after), o.answer < 0 and "worse" or "better", db(low), db(high)),
+        "INT4 and MXFP4 rise to that. NVFP4 stood above it: its small blocks had walled the large channels in, with 15 neighbors each, and everyone else was small and exact. The rotation stirs them into all blocks.",
+        "E4M3 loses as well, for its steps follow each value: turn the knob. On Llama-3.1-8B with 4-bit weights and activations the same signs were found: a rotation took NVFP4 from 94.7 to 93.8 % of the benchmark score, and lifted MXFP4 from 87.8 to 89.3 % (arXiv:2509.23202, cited).",
+      }
+    end,
+    card = {
+      front = "Rotate activations with outlier channels: who gains, and who loses, of INT4 a token, MXFP4 and NVFP4?",
+      back = "INT4 gains most, MXFP4 some, NVFP4 loses: its blocks of 16 had walled the outliers in. Rotated, all end near the same bell curve.",
+      again = "Why can a rotation make NVFP4 worse?",
+    },
+    dives = { "weights", "kv" },
+  },
+
+  -- where it reaches ------------------------------------------------------------------------------------------------
+
+  part { id = "where", title = "where it reaches", core = true },
+
+  predict {
+    id = "massive", title = "One value of 2,550",
+    ask = {
+      "What enters down in a layer of SmolLM2: 256 tokens by 1,536 channels. A single value at the first token is 2,550; the other tokens stay near 0.2. INT8 with one scale for all turns practically everything into 0.",
+      "Rotated, the largest value is only 87. What share of the values becomes 0 now?",
+    },
+    given = function(lab)
+      local x = lab.tensor "smollm2/down_in"
+      local q = lab.quantize(x, { format = "int8", scale = "tensor" })
+      return { view.table { columns = { "as it is", "" }, rows = { { "largest value", fmt(x.amax) }, { "rms of tokens 2 to 256", fmt(x:with { rows = 1, value = 0 }.rms) }, { "turned into 0", string.format("%.3f %%", 100 * q.zero_fraction) } } } }
+    end,
+    number = { unit = "%", scale = "linear", within = "10 points", from = 0, to = 100 },
+    hints = {
+      "A rotation stirs the channels of one token. Does it stir tokens?",
+      "The step is 87 / 127. How large are the values of the other tokens?",
+    },
+    wrong = { 1, 30, 60 },
+    knobs = {
+      scale = { "tensor", choices = { "tensor", "token" }, label = "one scale a", at = 1 },
+      format = { "int8", choices = { "int8", "int4" }, label = "format", at = 2 },
+    },
+    compute = function(lab, knob)
+      local x = lab.tensor "smollm2/down_in"
+      local r = x:rotated()
+      local function zeros(t, scale) return 100 * lab.quantize(t, { format = knob.format, scale = scale }).zero_fraction end
+      local top = x:top(1)[1]
+      return { answer = zeros(r, knob.scale), x = x, r = r, list = { zeros(x, "tensor"), zeros(r, "tensor"), zeros(x, "token"), zeros(r, "token") }, scale = knob.scale,
+               first = r:take(1).rms, rest = r:with { rows = top.row, value = 0 }.rms, amax = { x.amax, r.amax }, cols = x.cols }
+    end,
+    reveal = function(o)
+      local bars = {}
+      for i, label in ipairs { "one scale", "rotated, one scale", "a scale a token", "rotated, scale a token" } do
+        bars[i] = { label = label, value = o.list[i], role = (o.scale == "tensor" and i == 2 or o.scale == "token" and i == 4) and "outcome" or nil }
+      end
+      return {
+        view.maps { beside = true, title = "Token by channel", maps = { { o.x, label = "as it is", note = "largest " .. fmt(o.amax[1]) }, { o.r, label = "rotated", note = "largest " .. fmt(o.amax[2]) } } },
+        view.bars { title = "Turned into 0", unit = "%", from = 0, to = 100, bars = bars },
+        string.format("Look at the top row. The one value became %d values of about %s, all at the first token. The other tokens stayed as small as they were (%s), and still share its step.", o.cols, fmt(o.first), fmt(o.rest)),
+        "A rotation reaches along the token, a scale a token cuts between tokens. An outlier channel wants the one, an outlier token the other; real models have both.",
+      }
+    end,
+    card = {
+      front = "Outlier channel or outlier token: which does a rotation cure, and what cures the other?",
+      back = "A rotation spreads channels within each token. An outlier token stays one; a scale a token parts it from the rest.",
+      again = "A massive activation sits in one token. Why does rotating not help the other tokens under one scale?",
+    },
+  },
+
+  predict {
+    id = "planted", title = "Stirred too far",
+    ask = {
+      "The lab model in INT4, weights and activations, a scale a row and a scale a token. The rotation helps it. Then four channels of each norm are made 64 times larger, the weights that read them 64 times smaller: the same function, and INT4 breaks.",
+      "What will the rotation do for the planted model?",
+    },
+    given = function(lab)
+      local t = lab.quality { tokens = 512, runs = { integers "int4", integers("int4", "hadamard") } }
+      local p = lab.quality { model = lab.model { outliers = { channels = 4, times = 64 } }, tokens = 512, runs = { integers "int4" } }
+      return { view.bars { title = "Bits a byte lost against FP32", from = 0, bars = { { label = "as trained", value = t[1].delta }, { label = "as trained, rotated", value = t[2].delta }, { label = "planted", value = p[1].delta } } } }
+    end,
+    choice = { { "cured", "cure it: about as good as trained and rotated" }, { "half", "help: at most half of the loss is left" }, { "little", "little: more than half is left" }, { "worse", "harm it: it loses more than before" } },
+    hints = {
+      "The squares are kept. How much of a token's sum of squares do four channels of 64 hold, among 256 of 1?",
+      "After the rotation every place is about as large as every other. How large, next to an ordinary channel, and how fine is INT4?",
+    },
+    wrong = { "cured", "half", "little" },
+    knobs = {
+      times = { 64, from = 1, to = 256, scale = "log", label = "planted, times", at = 1 },
+      format = { "int4", choices = { "int4", "int8" }, label = "format", at = 2 },
+    },
+    compute = function(lab, knob)
+      local m = lab.model { outliers = { channels = 4, times = math.max(1.01, knob.times) } }
+      local p = lab.quality { model = m, tokens = 512, runs = { integers(knob.format), integers(knob.format, "hadamard") } }
+      local t = lab.quality { tokens = 512, runs = { integers(knob.format), integers(knob.format, "hadamard") } }
+      -- what enters gate and up of layer 2: all of it, and without the four
+      local x, four = lab.activations { model = m, site = "layers.1.mlp.gate_proj", tokens = 256 }, {}
+      for i = 1, 4 do four[i] = x:columns()[i].index + 1 end
+      local plain = rounded(lab, x, knob.format).values
+      local turned = rounded(lab, x:rotated(), knob.format).values:rotated() -- of side 256 the rotation undoes itself
+      local ordinary = x:replaced(0, four)
+      local function both(q) return { lab.compare(x, q).sqnr_db, lab.compare(ordinary, q:replaced(0, four)).sqnr_db } end
+      return { p = { p[1].delta, p[2].delta }, t = { t[1].delta, t[2].delta }, plain = both(plain), turned = both(turned), format = knob.format:upper(), times = knob.times,
+               size = x.rms / ordinary.rms }
+    end,
+    correct = function(o)
+      return o.p[2] > o.p[1] and "worse" or o.p[2] > o.p[1] / 2 and "little" or o.p[2] > 2 * math.max(o.t[2], 0.01) and "half" or "cured"
+    end,
+    reveal = function(o)
+      return {
+        view.bars { title = "Bits a byte lost against FP32, " .. o.format, from = 0, bars = {
+          { label = "as trained", value = o.t[1] }, { label = "as trained, rotated", value = o.t[2] }, { label = "planted", value = o.p[1] }, { label = "planted, rotated", value = o.p[2], role = "outcome" } } },
+        o.p[2] > o.p[1] and string.format("It harms. Four channels hold nearly all of the energy, and the rotation hands it to everyone: each place is now %s times as large as an ordinary channel was, and so coarse are the steps.", fmt(o.size))
+          or string.format("Rotated, a place is %s times as large as an ordinary channel was. The steps of %s are still finer than that: the ordinary values get through.", fmt(o.size), o.format),
+        view.table { caption = "What enters gate and up of layer 2, in " .. o.format, columns = { "SQNR", "all of X", "the 252 ordinary channels" }, rows = { { "as it is", db(o.plain[1]), db(o.plain[2]) }, { "rotated", db(o.turned[1]), db(o.turned[2]) } } },
+        "The second column is the one that counts, for the weights that meet the four are tiny. At 0 dB a value is lost; below, noise larger than the value stands in its place.",
+        "So methods fold each norm's gain into the weights before they rotate (QuaRot). Here that takes the planting out, and leaves the upper pair.",
+      }
+    end,
+    takeaway = "A rotation keeps the energy. Where a few channels hold nearly all of it and the rest carries the meaning, 4 bits drown the rest.",
+    links = { "smoothquant" },
+  },
+
+  -- in your words ---------------------------------------------------------------------------------------------------
+
+  part { id = "words", title = "in your words" },
+
+  explain {
+    id = "colleague", title = "Explain it to a colleague",
+    ask = "A colleague says: \"A rotation changes nothing and removes the outliers. Let us rotate everything.\" What do you answer?",
+    model = "It leaves the exact output and the energy as they are and moves only who is large. Large channels get spread over each token, so INT4 and INT8 gain much. Large tokens stay large: they want a scale a token. NVFP4 and FP8 had no trouble with the channels and lose a little. A regular token can even become an outlier, hence the random signs. And fold the gains first, or a few huge channels are stirred into everything.",
+  },
+
+  -- deep dives ------------------------------------------------------------------------------------------------------
+
+  dive {
+    id = "cost", title = "What does a rotation cost at run time?",
+    "Often nothing. The rotation of the residual stream is multiplied into the weights on both sides ahead of time, once each norm's gain sits in the weights too. What cannot be folded is done while the model runs: before down, whose input is a product of two vectors, and on queries and keys after their position was turned in (QuaRot).",
+    "There the butterflies need log2 of the width additions for a value, 12 for 4,096, beside 4,096 multiplications and more for each value in the product that follows.",
+  },
+
+  dive {
+    id = "width", title = "What if the width is no power of two?",
+    "Hadamard matrices exist for many multiples of 4. 384 is 32 times 12 and 1,536 is 128 times 12: butterflies for the power of two, and one matrix of side 12 for the rest. Where no such factor is known, the values are rotated in blocks.",
+    compute = function(lab)
+      local rows = {}
+      for i, n in ipairs { 256, 384, 576, 1536 } do
+        local x = lab.gaussian { rows = 64, cols = n, channels = 4, channel_times = { 40, 40 } }
+        local r = x:rotated()
+        rows[i] = { tostring(n), fmt(x.amax / x.rms), fmt(r.amax / r.rms) }
+      end
+      return { rows = rows }
+    end,
+    reveal = function(o) return { view.table { caption = "Four channels 40 times larger: the largest value over the rms", columns = { "width", "as it is", "rotated" }, rows = o.rows } } end,
+  },
+
+  dive {
+    id = "smooth-or-rotate", title = "Smooth or rotate?",
+    "Smoothing needs a text, a norm before the layer and an alpha; it costs nothing at run time. A rotation needs none of the three, and reaches inputs that no norm feeds. Some methods do both.",
+    compute = function(lab)
+      local rows = {}
+      for i, of in ipairs { { "query", "wide_attention_in", "query_weight" }, { "attention out", "wide_attention_out_in", "attention_out_weight" }, { "feed-forward", "wide_ffn_in", "ffn_weight" }, { "after GELU", "wide_ffn_out_in", "ffn_out_weight" } } do
+        local x, w = lab.tensor("minilm/" .. of[2]):take(128), lab.tensor("minilm/" .. of[3])
+        local function smooth(alpha) return lab.linear { x = x, w = w, weights = { "int8", "channel" }, activations = { "int8", "tensor" }, smooth = alpha }.output_sqnr_db end
+        local best = 0
+        for k = 0, 10 do best = math.max(best, smooth(k / 10)) end
+        rows[i] = { of[1], db(smooth(nil)), db(best), db(lab.linear { x = x:rotated(), w = w:rotated(), weights = { "int8", "channel" }, activations = { "int8", "tensor" } }.output_sqnr_db) }
+      end
+      return { rows = rows }
+    end,
+    reveal = function(o) return { view.table { caption = "MiniLM in INT8, one scale for X: the output, computed now", columns = { "layer", "neither", "best alpha", "rotated" }, rows = o.rows } } end,
+  },
+
+  dive {
+    id = "weights", title = "Do weights gain by it too?",
+    "A little, where they are bell shaped already; more where a few are large. Their rotation is free, since it happens before they are stored.",
+    compute = function(lab)
+      local rows = {}
+      for i, of in ipairs { { "MiniLM, query", "minilm/query_weight" }, { "MiniLM, up", "minilm/ffn_weight" }, { "MiniLM, down", "minilm/ffn_out_weight" }, { "SmolLM2, keys", "smollm2/k_weight" } } do
+        local w = lab.tensor(of[2])
+        local r = w:rotated()
+        local function q(t) return db(lab.quantize(t, { format = "int4", scale = "channel" }).sqnr_db) end
+        rows[i] = { of[1], fmt(w.amax / w.rms), fmt(r.amax / r.rms), q(w), q(r) }
+      end
+      return { rows = rows }
+    end,
+    reveal = function(o) return { view.table { caption = "INT4, a scale a row, computed now", columns = { "weights", "largest / rms", "rotated", "SQNR", "rotated" }, rows = o.rows } } end,
+  },
+
+  dive {
+    id = "kv", title = "Does it help the KV cache?",
+    "Keys have outlier channels, so a scale a token suits them badly, and a rotation of each head changes that: query and key are turned alike, and their product stays. llama.cpp does so by default for quantized caches whose head dimension is a multiple of 64 (pull request 21038, cited).",
+    compute = function(lab)
+      local rows = {}
+      for i, of in ipairs { { "keys", "smollm2/k15" }, { "values", "smollm2/v15" } } do
+        local x = lab.tensor(of[2]):take(1024, 64)
+        local function q(t) return db(lab.quantize(t, { format = "int4", scale = "token" }).sqnr_db) end
+        rows[i] = { of[1], q(x), q(x:rotated()) }
+      end
+      return { rows = rows }
+    end,
+    reveal = function(o) return { view.table { caption = "SmolLM2, layer 16, the first head: INT4, a scale a token", columns = { "", "as they are", "rotated" }, rows = o.rows } } end,
+  },
+
+  -- what continues it -----------------------------------------------------------------------------------------------
+
+  link { lesson = "smoothquant", title = "Move the difficulty",
+    "Divide a large activation channel by s, multiply its weights by s.",
+    "The product stays the same; both sides become easier to round.",
+    "How much of the range moves is set by alpha.",
+    "The division is folded into the norm before the layer." },
+  link { lesson = "kv-quant", title = "Cheaper memory of the conversation",
+    "Keys have outlier channels, values do not.",
+    "So keys take a scale a channel, values a scale a token.",
+    "\"2 bits\" with their scales are 3 or more.",
+    "An fp8 cache is the plain default." },
+}
