@@ -70,7 +70,7 @@ return lesson {
     },
     wrong = { 1.5, 1.7, 2, 2.8 },
     knobs = {
-      group = { "128", choices = { "16", "32", "64", "128" }, label = "weights that share a scale", at = 1 },
+      group = { "128", choices = { "16", "32", "128" }, label = "weights that share a scale", at = 1 },
       minimum = { "no", choices = { "no", "yes" }, label = "store a minimum", at = 2 },
       method = { "rtn", choices = { "rtn", "gptq" }, label = "method", at = 3 },
     },
@@ -90,7 +90,8 @@ return lesson {
       for i, name in ipairs { "FP32", "INT4", "INT2" } do rows[i] = { name, line(o.text[i]) } end
       return {
         view.bars { unit = "bits a byte", from = 0, to = 8, bars = bars },
-        string.format("%s. From FP32 to INT3 the loss rose by %.2f bits, with the next bit by %.2f.", o.answer > 2 and "A plain, then a cliff" or "The cliff is a slope here", o.r[3].delta, o.answer - o.r[3].bits_per_byte),
+        string.format("%s. From FP32 to INT3 the loss rose by %.2f bits, with the next bit by %.2f.", o.answer > 2 and "A plain, then a cliff" or "The cliff is a slope here", o.r[3].delta, o.answer - o.r[3].bits_per_byte)
+          .. (o.r[2].delta < 0 and " INT4 even stands a hair below FP32; a later step asks whether that means anything." or ""),
         o.minimum and string.format("With a minimum stored for every %s weights INT2 has four values, from the smallest of them to the largest, for %s bits a weight in all.", o.group, fmt(o.bits))
           or string.format("INT2 keeps -1, 0 and 1, and the largest of %s weights sets the scale. In one matrix of layer 4, %s of the weights are now 0.", o.group, percent(o.zeros)),
         view.table { caption = "Read it yourself. Each goes on after: " .. OPENINGS[1], columns = { "weights", "goes on with" }, rows = rows },
@@ -127,13 +128,12 @@ return lesson {
       "Where two bytes are almost equally likely, a small push decides which is the favorite. How often is it so close?",
     },
     wrong = { 0.25, 1, 20 },
-    knobs = { format = { "MXFP4", choices = { "INT8", "FP8", "MXFP6", "NVFP4", "MXFP4", "INT4" }, label = "weights", at = 1 } },
-    compute = function(lab, knob)
+    compute = function(lab)
       local schemes, list, asked = {}, {}, nil
       for i, f in ipairs(FORMATS) do schemes[i] = f[2] end
       for i, r in ipairs(measure(lab, schemes)) do
         list[i] = { label = FORMATS[i][1], delta = r.delta, error = r.delta_se, kl = r.kl, changed = 100 * (1 - r.top1) }
-        if list[i].label == knob.format then asked = list[i] end
+        if list[i].label == "MXFP4" then asked = list[i] end
       end
       return { answer = asked.changed, asked = asked, list = list }
     end,
@@ -177,7 +177,7 @@ return lesson {
       "Do the two still read the same text once one letter differs?",
     },
     wrong = { 100, 50, 2 },
-    knobs = { format = { "INT4", choices = { "INT8", "FP8", "NVFP4", "INT4", "INT3" }, label = "weights", at = 1 } },
+    knobs = { format = { "INT4", choices = { "INT8", "NVFP4", "INT4", "INT3" }, label = "weights", at = 1 } },
     compute = function(lab, knob)
       local scheme, bars, sorted, shown = nil, {}, {}, nil
       for _, f in ipairs(FORMATS) do if f[1] == knob.format then scheme = f[2] end end
@@ -387,28 +387,34 @@ return lesson {
     dives = { "benchmarks" },
   },
 
+  -- the rest --------------------------------------------------------------------------------------------------------
+
+  part { id = "rest", title = "everything else", core = true },
+
   explore {
     id = "table", title = "Methods, activations, caches",
     ask = "Weights were only the start. What else the lab can do to this model, ranked by loss on 1,024 bytes; a rank is shared within two standard errors. Turn the knob.",
     knobs = { what = { "activations too", choices = { "methods", "activations too", "cache" }, label = "compare", at = 1 } },
     compute = function(lab, knob)
-      local runs = {}
-      local function add(weights, activations, kv) runs[#runs + 1] = { weights = weights, activations = activations, kv = kv } end
+      local runs, names = {}, {}
+      local function add(name, weights, activations, kv)
+        runs[#runs + 1], names[#names + 1] = { weights = weights, activations = activations, kv = kv }, name
+      end
       if knob.what == "methods" then
-        for _, method in ipairs { "rtn", "gptq", "hadamard" } do add { format = "int4", scale = "group:128", method = method } end
-        for _, method in ipairs { "rtn", "hadamard" } do add { format = "int3", scale = "group:128", method = method } end
+        for i, method in ipairs { "rtn", "gptq", "hadamard" } do add("INT4, " .. ({ "nearest", "GPTQ", "rotated" })[i], { format = "int4", scale = "group:128", method = method }) end
+        for i, method in ipairs { "rtn", "hadamard" } do add("INT3, " .. ({ "nearest", "rotated" })[i], { format = "int3", scale = "group:128", method = method }) end
       elseif knob.what == "cache" then
-        for _, format in ipairs { "int8", "e4m3", "int4", "int3" } do add(nil, nil, { format = format, scale = "token" }) end
-        add(nil, nil, { format = "int2", scale = "group:32", zero_point = "kivi" })
+        for _, format in ipairs { "int8", "e4m3", "int4", "int3" } do add(format:upper() .. ", a token", nil, nil, { format = format, scale = "token" }) end
+        add("INT2, minimum, 32", nil, nil, { format = "int2", scale = "group:32", zero_point = "kivi" })
       else
-        for _, format in ipairs { "int8", "e4m3" } do add({ format = format, scale = "channel" }, { format = format, scale = "token" }) end
-        add({ format = "int8", scale = "channel" }, { format = "int8", scale = "tensor" })
-        add({ format = "nvfp4" }, { format = "nvfp4" })
+        for _, format in ipairs { "int8", "e4m3" } do add(format:upper() .. ", a token", { format = format, scale = "channel" }, { format = format, scale = "token" }) end
+        add("INT8, one scale", { format = "int8", scale = "channel" }, { format = "int8", scale = "tensor" })
+        add("NVFP4", { format = "nvfp4" }, { format = "nvfp4" })
       end
       local r = lab.quality { tokens = TOKENS, runs = runs }
-      table.sort(r, function(a, b) return a.delta < b.delta end)
       local list = {}
-      for i, q in ipairs(r) do list[i] = { rank = q.rank, label = q.label, delta = q.delta, error = q.delta_se, kl = q.kl, changed = 100 * (1 - q.top1) } end
+      for i, q in ipairs(r) do list[i] = { rank = q.rank, label = names[i], delta = q.delta, error = q.delta_se, kl = q.kl, changed = 100 * (1 - q.top1) } end
+      table.sort(list, function(a, b) return a.delta < b.delta end)
       return { list = list, what = knob.what }
     end,
     reveal = function(o)
@@ -418,7 +424,7 @@ return lesson {
         if not ranks[e.rank] then ranks[e.rank], n = true, n + 1 end
       end
       return {
-        view.table { columns = { "", "scheme", "above FP32", "KL", "favorites" }, rows = rows },
+        view.table { columns = { "", "scheme", "above FP32", "KL, nats", "favorites" }, rows = rows },
         string.format("%d schemes, %s. What shares a rank is a tie on this text; KL and favorites often part it.", #o.list, n == 1 and "one rank" or fmt(n) .. " ranks"),
         "The table of all schemes, on the whole text, stands in Saffron's README. sh lessons/model/table.sh computes it anew.",
       }
