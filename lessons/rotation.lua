@@ -3,14 +3,20 @@
 
 local function percent(x) return fmt(x) .. " %" end
 local function db(x) return string.format("%.1f dB", x) end
+local function bits(x) return string.format("%.2f", math.abs(x) < 0.005 and 0 or x) end
 
 local function rounded(lab, x, format)
   return lab.quantize(x, { format = format, scale = (format == "int4" or format == "int8" or format == "e4m3") and "token" or nil })
 end
 
--- Both factors in integers, a scale a row of weights and a scale a token.
-local function integers(format, method)
-  return { weights = { format = format, scale = "channel", method = method }, activations = { format = format, scale = "token" } }
+-- Weights with a scale a row, by a method; and activations with a scale a token, where a format is given.
+local function integers(format, method, activations)
+  return { weights = { format = format, scale = "channel", method = method }, activations = activations and { format = activations, scale = "token" } or nil }
+end
+
+-- INT8 for both, with one scale for X that was fixed on other text.
+local function fixed(method)
+  return { weights = { format = "int8", scale = "channel", method = method }, activations = { format = "int8", scale = "tensor" } }
 end
 
 -- Seeded signs, as one row; another stream gives others.
@@ -37,7 +43,7 @@ return lesson {
   read {
     id = "setting", title = "Turn the sheet",
     "An output of a layer is one long sum: each channel of the token times its weight. Turn token and weights by the same rotation, and the sum stays what it was, as the angle between two arrows does when you turn the sheet they are drawn on.",
-    "The Hadamard rotation needs no multiplication but one. Each new value is the sum of all the old ones under its own pattern of plus and minus, divided by the square root of their number. With four values:",
+    "The Hadamard rotation only adds and subtracts: each new value is the sum of all old ones under a pattern of plus and minus of its own, divided in the end by the square root of their number. With four values:",
     view.table { columns = { "", "1st", "2nd", "3rd", "4th", "squares add up to" }, rows = { { "a token", "8", "0", "0", "0", "64" }, { "rotated", "4", "4", "4", "4", "64" } } },
     "Nothing was lost: the same rotation again brings 8, 0, 0, 0 back. But the largest value, which sets INT4's step, is half of what it was.",
     view.quote "Stir the flour into everything, and no jar is a sack any more. You can bake from it if you stirred the recipe alike.",
@@ -73,7 +79,7 @@ return lesson {
     reveal = function(o)
       return {
         view.maps { beside = true, title = "Token by channel", maps = { { o.x, label = "as it is", note = "largest " .. fmt(o.amax[1]) }, { o.r, label = "rotated", note = "largest " .. fmt(o.amax[2]) } } },
-        string.format("%s instead of %s. The six stripes are gone: each of the 512 places holds a little of all of them. The sums of squares are kept, so the rms is, and a bell curve ends at 4 to 5 times its rms.", fmt(o.amax[2]), fmt(o.amax[1])),
+        string.format("%s instead of %s. The stripes are gone: each of the 512 places holds a little of all of them. The sums of squares are kept, so the rms is, and a bell curve ends at 4 to 5 times its rms.", fmt(o.amax[2]), fmt(o.amax[1])),
         view.table { columns = { "", "as it is", "rotated" }, rows = { { "largest value", fmt(o.amax[1]), fmt(o.amax[2]) }, { "rms", fmt(o.rms[1]), fmt(o.rms[2]) }, { "INT4, a scale a token", db(o.four[1]), db(o.four[2]) } } },
         string.format("And the layer's output? With the weights rotated alike it agrees to %.0f dB, which is FP32's own rounding. Nothing changed but who is large.", o.same),
       }
@@ -137,7 +143,7 @@ return lesson {
       "NVFP4 has 4 bits too, and a scale for each 16 values. How many dB does the same rotation bring it?",
     },
     given = function(lab)
-      local x = lab.tensor "minilm/wide_ffn_in"
+      local x = lab.tensor("minilm/wide_ffn_in"):take(512)
       return { view.bars { title = "INT4, a scale a token", unit = "dB", from = 0, bars = { { label = "as it is", value = rounded(lab, x, "int4").sqnr_db }, { label = "rotated", value = rounded(lab, x:rotated(), "int4").sqnr_db } } } }
     end,
     number = { unit = "dB", scale = "linear", within = "1 point", from = -6, to = 14 },
@@ -220,7 +226,7 @@ return lesson {
       return {
         view.maps { beside = true, title = "Token by channel", maps = { { o.x, label = "as it is", note = "largest " .. fmt(o.amax[1]) }, { o.r, label = "rotated", note = "largest " .. fmt(o.amax[2]) } } },
         view.bars { title = "Turned into 0", unit = "%", from = 0, to = 100, bars = bars },
-        string.format("Look at the top row. The one value became %d values of about %s, all at the first token. The other tokens stayed as small as they were (%s), and still share its step.", o.cols, fmt(o.first), fmt(o.rest)),
+        string.format("Look at the top row. The first token now has %d values of about %s. The other tokens stayed as small as they were (%s), and still share its step.", o.cols, fmt(o.first), fmt(o.rest)),
         "A rotation reaches along the token, a scale a token cuts between tokens. An outlier channel wants the one, an outlier token the other; real models have both.",
       }
     end,
@@ -234,53 +240,51 @@ return lesson {
   predict {
     id = "planted", title = "Stirred too far",
     ask = {
-      "The lab model in INT4, weights and activations, a scale a row and a scale a token. The rotation helps it. Then four channels of each norm are made 64 times larger, the weights that read them 64 times smaller: the same function, and INT4 breaks.",
-      "What will the rotation do for the planted model?",
+      "The lab model, which reads and writes bytes. Only its weights are rounded, to INT4 with a scale a row; X stays exact. Then four channels of each norm are made 64 times larger, and the weights that read them 64 times smaller: the same function, and INT4 hardly minds.",
+      "Now X and W are rotated before W is rounded. How many bits a byte does the planted model lose?",
     },
     given = function(lab)
       local t = lab.quality { tokens = 512, runs = { integers "int4", integers("int4", "hadamard") } }
       local p = lab.quality { model = lab.model { outliers = { channels = 4, times = 64 } }, tokens = 512, runs = { integers "int4" } }
-      return { view.bars { title = "Bits a byte lost against FP32", from = 0, bars = { { label = "as trained", value = t[1].delta }, { label = "as trained, rotated", value = t[2].delta }, { label = "planted", value = p[1].delta } } } }
+      return { view.bars { title = "INT4 weights: bits a byte lost against FP32", from = 0, to = 0.1, bars = { { label = "as trained", value = t[1].delta }, { label = "as trained, rotated", value = t[2].delta }, { label = "planted", value = p[1].delta } } } }
     end,
-    choice = { { "cured", "cure it: about as good as trained and rotated" }, { "half", "help: at most half of the loss is left" }, { "little", "little: more than half is left" }, { "worse", "harm it: it loses more than before" } },
+    number = { unit = "bits", scale = "log", within = "2 x", from = 0.005, to = 10 },
     hints = {
       "The squares are kept. How much of a token's sum of squares do four channels of 64 hold, among 256 of 1?",
-      "After the rotation every place is about as large as every other. How large, next to an ordinary channel, and how fine is INT4?",
+      "Weights err by a share of their size. What is each error multiplied by, before the rotation and after it?",
     },
-    wrong = { "cured", "half", "little" },
+    wrong = { 0.03, 0.015, 0.3 },
     knobs = {
       times = { 64, from = 1, to = 256, scale = "log", label = "planted, times", at = 1 },
-      format = { "int4", choices = { "int4", "int8" }, label = "format", at = 2 },
+      format = { "int4", choices = { "int4", "int8" }, label = "weights", at = 2 },
     },
     compute = function(lab, knob)
+      local f = knob.format
       local m = lab.model { outliers = { channels = 4, times = math.max(1.01, knob.times) } }
-      local p = lab.quality { model = m, tokens = 512, runs = { integers(knob.format), integers(knob.format, "hadamard") } }
-      local t = lab.quality { tokens = 512, runs = { integers(knob.format), integers(knob.format, "hadamard") } }
-      -- what enters gate and up of layer 2: all of it, and without the four
-      local x, four = lab.activations { model = m, site = "layers.1.mlp.gate_proj", tokens = 256 }, {}
+      local p = lab.quality { model = m, tokens = 512, runs = { integers(f), integers(f, "hadamard"), integers("int8", "rtn", f), integers("int8", "hadamard", f), integers(f, "rtn", f), integers(f, "hadamard", f), fixed "rtn", fixed "hadamard" } }
+      local t = lab.quality { tokens = 512, runs = { integers(f), integers(f, "hadamard") } }
+      -- one layer: W's own error, and that of its output
+      local x, w, four = lab.activations { model = m, site = "layers.1.mlp.gate_proj", tokens = 256 }, lab.parameter { model = m, name = "layers.1.mlp.gate_proj" }, {}
       for i = 1, 4 do four[i] = x:columns()[i].index + 1 end
-      local plain = rounded(lab, x, knob.format).values
-      local turned = rounded(lab, x:rotated(), knob.format).values:rotated() -- of side 256 the rotation undoes itself
-      local ordinary = x:replaced(0, four)
-      local function both(q) return { lab.compare(x, q).sqnr_db, lab.compare(ordinary, q:replaced(0, four)).sqnr_db } end
-      return { p = { p[1].delta, p[2].delta }, t = { t[1].delta, t[2].delta }, plain = both(plain), turned = both(turned), format = knob.format:upper(), times = knob.times,
-               size = x.rms / ordinary.rms }
-    end,
-    correct = function(o)
-      return o.p[2] > o.p[1] and "worse" or o.p[2] > o.p[1] / 2 and "little" or o.p[2] > 2 * math.max(o.t[2], 0.01) and "half" or "cured"
+      local y, rx, rw = lab.product(x, w), x:rotated(), w:rotated()
+      local q, rq = lab.quantize(w, { format = f, scale = "channel" }), lab.quantize(rw, { format = f, scale = "channel" })
+      return { answer = math.max(p[2].delta, 0.005), planted = { p[1].delta, p[2].delta }, trained = { t[1].delta, t[2].delta }, x = { p[3].delta, p[4].delta }, both = { p[5].delta, p[6].delta }, fixed = { p[7].delta, p[8].delta },
+               weight = { q.sqnr_db, rq.sqnr_db }, output = { lab.compare(y, lab.product(x, q.values)).sqnr_db, lab.compare(y, lab.product(rx, rq.values)).sqnr_db },
+               size = x.rms / x:replaced(0, four).rms, format = f:upper(), times = knob.times }
     end,
     reveal = function(o)
       return {
-        view.bars { title = "Bits a byte lost against FP32, " .. o.format, from = 0, bars = {
-          { label = "as trained", value = o.t[1] }, { label = "as trained, rotated", value = o.t[2] }, { label = "planted", value = o.p[1] }, { label = "planted, rotated", value = o.p[2], role = "outcome" } } },
-        o.p[2] > o.p[1] and string.format("It harms. Four channels hold nearly all of the energy, and the rotation hands it to everyone: each place is now %s times as large as an ordinary channel was, and so coarse are the steps.", fmt(o.size))
-          or string.format("Rotated, a place is %s times as large as an ordinary channel was. The steps of %s are still finer than that: the ordinary values get through.", fmt(o.size), o.format),
-        view.table { caption = "What enters gate and up of layer 2, in " .. o.format, columns = { "SQNR", "all of X", "the 252 ordinary channels" }, rows = { { "as it is", db(o.plain[1]), db(o.plain[2]) }, { "rotated", db(o.turned[1]), db(o.turned[2]) } } },
-        "The second column is the one that counts, for the weights that meet the four are tiny. At 0 dB a value is lost; below, noise larger than the value stands in its place.",
-        "So methods fold each norm's gain into the weights before they rotate (QuaRot). Here that takes the planting out, and leaves the upper pair.",
+        view.bars { title = o.format .. " weights: bits a byte lost against FP32", from = 0, bars = {
+          { label = "as trained", value = o.trained[1] }, { label = "as trained, rotated", value = o.trained[2] }, { label = "planted", value = o.planted[1] }, { label = "planted, rotated", value = o.planted[2], role = "outcome" } } },
+        o.planted[2] < 0.1 and string.format("Here a rotated place is only %s times as large as an ordinary channel, and %s bears that. Turn the knob up.", fmt(o.size), o.format)
+          or string.format("The weights that met the four were tiny, and so were their errors. Rotated, all weights are alike and err alike, and each error meets a place that is %s times as large as an ordinary channel: the energy of the four, handed to everyone.", fmt(o.size)),
+        view.table { caption = "Two meters: gate of layer 2", columns = { "", "as it is", "rotated" }, rows = { { "the weights", db(o.weight[1]), db(o.weight[2]) }, { "the layer's output", db(o.output[1]), db(o.output[2]) } } },
+        o.planted[2] < 0.1 and "The weights' own meter does not move by the turn." or "The weights' own meter does not move. What their errors are multiplied by does.",
+        view.table { caption = "Bits lost, planted", columns = { "rounded", "as it is", "rotated" }, rows = { { "W in " .. o.format, bits(o.planted[1]), bits(o.planted[2]) }, { "X in " .. o.format .. ", W in INT8", bits(o.x[1]), bits(o.x[2]) }, { "both in " .. o.format, bits(o.both[1]), bits(o.both[2]) }, { "both in INT8, X's scale fixed", bits(o.fixed[1]), bits(o.fixed[2]) } } },
+        "X gains by the turn, as ever, and in INT8 it is the whole cure. But W pays, and 4 bits cannot. So methods fold each norm's gain into the weights before they rotate (QuaRot): here that takes the planting out, and leaves the first pair of bars.",
       }
     end,
-    takeaway = "A rotation keeps the energy. Where a few channels hold nearly all of it and the rest carries the meaning, 4 bits drown the rest.",
+    takeaway = "A rotation keeps the energy and hands it to every place. Where a few channels hold nearly all of it, every weight's error is multiplied by it: fold the norms' gains first.",
     links = { "smoothquant" },
   },
 
