@@ -24,7 +24,7 @@ return lesson {
 
   read {
     id = "setting", title = "Two tables that grow",
-    "For each token a layer keeps a key, which says when to look here, and a value, which says what to take along. Each new token adds a row to both tables and reads all the rows before it. In a long chat they outgrow the weights.",
+    "For each token a layer keeps a key, which says when to look here, and a value, which says what to take along. Each new token adds a row to both tables and reads all the rows before it. In a long chat they can outgrow the weights.",
     "So store fewer bits. Weights are rounded once, at leisure, with test text at hand. A cache is rounded while it is written, and nobody has seen it before.",
     view.quote "The tasters' index cards are filled at table. Shorter notes, more cards on the shelf; but no time to proofread.",
   },

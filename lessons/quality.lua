@@ -38,7 +38,7 @@ return lesson {
   win = "measure what a quantized model lost, choose the meter that shows it, and say when a difference is none",
   sources = {
     "the lab model of lessons/model (4.85 million parameters, trained for Saffron on public-domain text)",
-    "llama.cpp pull request 6936, perplexity of Llama-2-7B and Llama-3-8B by format",
+    "llama.cpp pull request 6936, perplexity of Llama-2-7B and Llama-3-8B by format; their model cards (2 and 15 trillion tokens of training)",
     "arXiv:2411.02355, Give Me BF16 or Give Me Death? (ACL 2025)",
     "arXiv:2407.09141, Accuracy is Not All You Need; arXiv:2505.20276 on long contexts; arXiv:2210.17323 GPTQ",
   },
@@ -57,7 +57,7 @@ return lesson {
 
   predict {
     id = "cliff", title = "One bit less, and one more",
-    ask = "Weights become whole numbers of few bits, with one 16-bit scale for every 128. This is the loss on 1,024 bytes, bits a byte. What is it at INT2?",
+    ask = "Weights become whole numbers of few bits, with one 16-bit scale for every 128. Below is the loss on 1,024 bytes, in bits a byte. What is it at INT2?",
     given = function(lab)
       local r = measure(lab, { { format = "int8", scale = "group:128" }, { format = "int4", scale = "group:128" }, { format = "int3", scale = "group:128" } })
       return { view.bars { title = "Measured now", unit = "bits a byte", from = 0, to = 8, bars = { { label = "FP32", value = r[1].fp32_bits_per_byte },
@@ -114,7 +114,7 @@ return lesson {
   predict {
     id = "favorites", title = "A better loss?",
     ask = {
-      "MXFP4: 4 bits a weight and a power of two for every 32. By the loss nothing happened:",
+      "MXFP4: 4 bits a weight and a power of two for every 32. By the loss, below, nothing happened.",
       "Before each byte the model has a favorite, the byte that it finds likeliest. For what share of 1,024 bytes is MXFP4's favorite another than FP32's?",
     },
     given = function(lab)
@@ -220,8 +220,8 @@ return lesson {
   predict {
     id = "verdict", title = "Two methods, one winner?",
     ask = {
-      "INT4 in groups of 128, made in two ways: each weight rounded to the nearest, or by GPTQ, where later weights make up for the errors of earlier ones. Their loss on the same 1,024 bytes:",
-      "What does this say of the two?",
+      "INT4 in groups of 128, made in two ways: each weight rounded to the nearest, or by GPTQ, where later weights make up for the errors of earlier ones. Below is their loss on the same 1,024 bytes.",
+      "What does it say of the two?",
     },
     given = function(lab)
       local r = measure(lab, { { format = "int4", scale = "group:128" }, { format = "int4", scale = "group:128", method = "gptq" } })
