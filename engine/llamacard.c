@@ -11,7 +11,7 @@
 #include "kernels/gpu_quantize.h"
 #include "kernels/quantize.h"
 
-#define LEAST_WORK 2e9      /* multiply-adds below which `auto` stays on the CPU: see the README's measurements */
+#define LEAST_WORK 5e8      /* multiply-adds below which `auto` stays on the CPU: see the README's measurements */
 #define ROOM ((size_t)2 << 30)      /* for what flows through the layers */
 
 struct card_entry {
