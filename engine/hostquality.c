@@ -303,12 +303,6 @@ static int collect_net(lua_State *L)
     return 0;
 }
 
-/* A byte that a terminal may get; others of a byte-level model need not even be UTF-8. */
-static char printable(uint32_t byte)
-{
-    return byte == '\n' || (byte >= 0x20 && byte < 0x7f) ? (char)byte : '?';
-}
-
 /* lab.generate { model =, weights =, activations =, kv =, prompt = "...", bytes = 160, temperature = 0.8 }
  * -> { text, prompt, label }: a continuation, seeded; what is not printable ASCII becomes '?'. */
 static int lab_generate(lua_State *L)
@@ -337,9 +331,7 @@ static int lab_generate(lua_State *L)
         prompt[i] = (unsigned char)given[i];
     host_check(L, quality_generate(net, prompt, length, count, temperature, h->seed, &h->progress, out),
                "lab.generate");
-    for (size_t i = 0; i < count; i++)
-        text[i] = printable(out[i]);
-    text[count] = '\0';
+    qualityjob_spell(out, count, text);
     lua_createtable(L, 0, 3);
     host_set_string(L, "text", text);
     host_set_string(L, "prompt", given);

@@ -71,11 +71,19 @@ void lab_quantize(json_t *message)
     finish(&quantizing, message, quantjob_run(message, &env, error, sizeof error), error);
 }
 
+/* What is known so far goes out at once, whatever was said just now. */
+static void tell_part(void *ctx, json_t *report)
+{
+    const struct job *job = ctx;
+    lab_send(json_pack("{s:s, s:I, s:s, s:o}", "type", "progress", "id", (json_int_t)watch_request(), "label",
+                       job->name, "report", report));
+}
+
 void lab_quality(json_t *message)
 {
     char error[512];
     const struct qualityjob_env env = { .isa = lab_isa(), .pool = lab.env.pool, .gpu = lab.env.gpu,
-                                        .progress = go_on, .ctx = ctx_of(&measuring) };
+                                        .progress = go_on_with, .part = tell_part, .ctx = ctx_of(&measuring) };
     begin(&measuring, message);
     finish(&measuring, message, qualityjob_run(message, &env, error, sizeof error), error);
 }

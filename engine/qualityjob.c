@@ -1,4 +1,4 @@
-/* qualityjob.c: from a request to a table of schemes, by loss.
+/* qualityjob.c: from a request to figures of schemes, by loss, and to what each writes.
  * FP32 first; then one scheme after the other, each against it. */
 #include "engine/qualityjob.h"
 
@@ -10,7 +10,11 @@
 #include <unistd.h>
 
 #include "engine/device.h"
+#include "engine/qualityview.h"
 #include "engine/view.h"
+
+enum { PROMPT_MOST = 64 };      /* tokens of the text that a sample goes on from */
+#define TEMPERATURE 0.8
 
 struct job {
     const struct qualityjob_env *env;
@@ -23,8 +27,14 @@ struct job {
     bool                own_calibration;
     struct quality      quality;
     struct scheme       scheme[QUALITYJOB_RUNS];
+    json_t             *asked;                      /* the same as they were asked for */
     struct quality_run  run[QUALITYJOB_RUNS + 1];   /* the first is FP32 */
-    size_t              schemes, runs, done;
+    char               *sample[QUALITYJOB_RUNS + 1]; /* what each wrote, or NULL */
+    size_t              schemes, runs, written, steps, done;
+    size_t              prompt, sampled;            /* tokens: what samples go on from, and their length; 0: none */
+    bool                measures, opened, complete;
+    const char         *label;                      /* of what is under way */
+    double              base, span;                 /* its progress counts from base on, this much of a step */
 };
 
 static bool fail(struct job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -175,7 +185,7 @@ static bool read_schemes(struct job *job)
         if (fine)
             fine = qualityjob_scheme(one, job->env->isa, seed, &job->scheme[i], job->error, job->size);
     job->schemes = json_array_size(list);
-    json_decref(list);
+    job->asked = list;
     return fine;
 }
 
@@ -210,6 +220,22 @@ static bool plant(struct job *job)
     return true;
 }
 
+/* How long samples are, and what they go on from. */
+static bool plan_samples(struct job *job)
+{
+    size_t context = job->model->config.context;
+    job->sampled = (size_t)view_number(job->request, "sample", 0);
+    job->measures = !json_is_false(json_object_get(job->request, "measure"));
+    if (job->sampled && job->model->config.vocab != 256)
+        return fail(job, "only a model of bytes can show what it writes, this one has %zu tokens",
+                    job->model->config.vocab);
+    if (job->sampled && (job->sampled < 1 || context < 8 || job->sampled > context - 4))
+        return fail(job, "a sample has at most %zu bytes, the context less 4", context > 4 ? context - 4 : 0);
+    job->prompt = context - job->sampled < PROMPT_MOST ? context - job->sampled : PROMPT_MOST;
+    job->steps = (job->schemes + 1) * ((size_t)job->measures + (job->sampled > 0));
+    return true;
+}
+
 static bool read_inputs(struct job *job)
 {
     const char *path = view_text(job->request, "path", "");
@@ -217,19 +243,13 @@ static bool read_inputs(struct job *job)
         return false;
     size_t vocab = job->model->config.vocab, most = quality_most(vocab);
     size_t asked = (size_t)view_number(job->request, "tokens", 0);
-    return quality_read(&job->text, view_text(job->request, "text", ""), vocab, asked && asked < most ? asked : most,
-                        job->error, job->size)
-        && qualityjob_calibration(path, view_text(job->request, "calib", NULL), &job->text, vocab, &job->calibration,
+    size_t tokens = asked && asked < most ? asked : most;
+    if (!plan_samples(job) || !quality_read(&job->text, view_text(job->request, "text", ""), vocab, tokens, job->error,
+                                            job->size))
+        return false;
+    job->prompt = job->prompt < job->text.count ? job->prompt : job->text.count;
+    return qualityjob_calibration(path, view_text(job->request, "calib", NULL), &job->text, vocab, &job->calibration,
                                   &job->own_calibration, job->error, job->size);
-}
-
-/* --- measuring ---------------------------------------------------------------------------------------------------- */
-
-static bool tick(void *ctx, double fraction)
-{
-    struct job *job = ctx;
-    double whole = ((double)job->done + fraction) / (double)(job->schemes + 1);
-    return !job->env->progress || job->env->progress(job->env->ctx, whole);
 }
 
 static size_t context_of(const struct job *job)
@@ -237,27 +257,6 @@ static size_t context_of(const struct job *job)
     size_t most = job->model->config.context, asked = (size_t)view_number(job->request, "context", 0);
     size_t context = asked ? asked : QUALITY_CONTEXT;
     return context < most ? context : most;
-}
-
-static bool measure_all(struct job *job)
-{
-    const struct progress progress = { tick, job, job->env->pool };
-    size_t context = context_of(job);
-    struct scheme_text calibration = { job->calibration.tokens, job->calibration.count, context };
-    enum kernel_status status = quality_open(&job->quality, job->model, job->text.tokens, job->text.count, context,
-                                             &calibration, job->env->isa, job->env->gpu, &progress);
-    if (status != KERNEL_OK)
-        return status_problem(job, "fp32", status);
-    job->run[job->runs++] = job->quality.plain;
-    for (size_t i = 0; i < job->schemes; i++) {
-        job->done = i + 1;
-        status = quality_measure(&job->quality, &job->scheme[i], &progress, &job->run[job->runs]);
-        if (status != KERNEL_OK)
-            return status_problem(job, job->scheme[i].label, status);
-        job->runs++;
-    }
-    quality_rank(job->run, job->runs, job->quality.predicted);
-    return true;
 }
 
 /* --- what came of it ---------------------------------------------------------------------------------------------- */
@@ -285,74 +284,149 @@ json_t *qualityjob_figures(const struct quality *q, const struct quality_run *ru
     return o;
 }
 
+static json_t *run_of(const struct job *job, size_t i)
+{
+    const struct scheme plain = scheme_plain();
+    json_t *run = i < job->runs ? qualityjob_figures(&job->quality, &job->run[i])
+                                : json_pack("{s:s}", "label", i ? job->scheme[i - 1].label : plain.label);
+    if (i > 0)
+        json_object_set(run, "scheme", json_array_get(job->asked, i - 1));
+    if (job->sample[i])
+        json_object_set_new(run, "sample", json_string(job->sample[i]));
+    return run;
+}
+
+/* What is known so far. */
 static json_t *report(const struct job *job)
 {
     json_t *runs = json_array();
-    for (size_t i = 0; i < job->runs; i++)
-        json_array_append_new(runs, qualityjob_figures(&job->quality, &job->run[i]));
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:i, s:f, s:o}", "model", job->model->name, "text",
-                     job->text.name, "parameters", (json_int_t)llama_parameters(job->model), "predicted",
-                     (json_int_t)job->quality.predicted, "context", (json_int_t)job->quality.context, "calibration",
-                     job->own_calibration ? "own text" : "the text itself", "simulated", 1, "device",
-                     device_computed(), "isa", device_isa(isa_name(job->env->isa)), "outliers",
-                     (int)job->model->planted, "times", job->model->times, "runs", runs);
+    for (size_t i = 0; i < (job->runs > job->written ? job->runs : job->written); i++)
+        json_array_append_new(runs, run_of(job, i));
+    json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:i, s:f, s:b, s:o}", "model",
+                          job->model->name, "text", job->text.name, "parameters",
+                          (json_int_t)llama_parameters(job->model), "predicted", (json_int_t)job->quality.predicted,
+                          "context", (json_int_t)context_of(job), "calibration",
+                          job->own_calibration ? "own text" : "the text itself", "simulated", 1, "device",
+                          device_computed(), "isa", device_isa(isa_name(job->env->isa)), "outliers",
+                          (int)job->model->planted, "times", job->model->times, "complete", job->complete, "runs",
+                          runs);
+    char prompt[PROMPT_MOST + 1];
+    qualityjob_spell(job->text.tokens, job->prompt, prompt);
+    if (job->sampled)
+        json_object_set_new(o, "prompt", json_string(prompt));
+    return o;
 }
 
-static json_t *cell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* --- measuring ---------------------------------------------------------------------------------------------------- */
 
-static json_t *cell(const char *format, ...)
+static bool tick(void *ctx, double fraction)
 {
-    char value[64];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(value, sizeof value, format, args);
-    va_end(args);
-    return json_string(value);
+    struct job *job = ctx;
+    double whole = ((double)job->done + job->base + job->span * fraction) / (double)(job->steps ? job->steps : 1);
+    return !job->env->progress || job->env->progress(job->env->ctx, whole, job->label);
 }
 
-static json_t *table(const struct job *job)
+/* What one run came to is told at once. A stop keeps what is done. */
+static bool step_done(struct job *job, enum kernel_status status)
 {
-    json_t *rows = json_array();
-    const char *per = job->text.bytes ? "bits/byte" : "bits/token";
-    for (size_t rank = 1; rank <= job->runs; rank++)
-        for (size_t i = 0; i < job->runs; i++) {
-            const struct quality_run *r = &job->run[i];
-            if (r->rank != rank)
-                continue;
-            json_t *row = json_pack("[o, s, o, o]", cell("%zu", r->rank), r->scheme.label,
-                                    cell("%.3g", r->bits_per_weight), cell("%.4f", r->bits));
-            json_array_append_new(row, i ? cell("%+.4f ±%.4f", r->delta, r->delta_error) : cell("0"));
-            json_array_append_new(row, cell("%.4f", r->kl));
-            json_array_append_new(row, cell("%.1f %%", 100 * r->top1));
-            json_array_append_new(row, cell("%.1f s", r->seconds));
-            json_array_append_new(rows, row);
-        }
-    return json_pack("{s:s, s:[s,s,s,s,s,s,s,s], s:o}", "view", "table", "columns", "rank", "scheme", "bits/weight",
-                     per, "above FP32", "KL, nats", "top-1", "time", "rows", rows);
+    if (status == KERNEL_CANCELED && job->runs + job->written > 0)
+        return false;
+    if (status != KERNEL_OK)
+        return status_problem(job, job->label, status);
+    job->done++;
+    if (job->measures)
+        quality_rank(job->run, job->runs, job->quality.predicted);
+    if (job->env->part && job->done < job->steps)
+        job->env->part(job->env->ctx, report(job));
+    return true;
 }
 
-static json_t *blocks(const struct job *job)
+static bool measure_all(struct job *job, const struct scheme_text *calibration, const struct progress *progress)
 {
-    char said[1024], by[600] = "";
-    const struct quality *q = &job->quality;
-    if (strcmp(device_computed(), "cpu") != 0)
-        snprintf(by, sizeof by, " Computed by %s.", device_computed());
-    snprintf(said, sizeof said, "%.100s: %.3g million parameters; %zu predictions in windows of %zu. Computed in FP32 "
-             "on decoded values (simulated): losses are real, times are not the format's. ± is the paired standard "
-             "error; who cannot be told apart within two of it shares a rank.%s%s", job->model->name,
-             1e-6 * (double)llama_parameters(job->model), q->predicted, q->context,
-             job->own_calibration ? "" : " Calibrated on the beginning of the same text.", by);
-    return json_pack("[{s:s, s:s}, o]", "view", "prose", "text", said, table(job));
+    job->label = "fp32";
+    enum kernel_status status = quality_open(&job->quality, job->model, job->text.tokens, job->text.count,
+                                             calibration->context, calibration, job->env->isa, job->env->gpu, progress);
+    job->opened = status == KERNEL_OK;
+    if (job->opened)
+        job->run[job->runs++] = job->quality.plain;
+    for (size_t i = 0; step_done(job, status); i++) {
+        if (i == job->schemes)
+            return true;
+        job->label = job->scheme[i].label;
+        status = quality_measure(&job->quality, &job->scheme[i], progress, &job->run[job->runs]);
+        job->runs += status == KERNEL_OK;
+    }
+    return false;
+}
+
+void qualityjob_spell(const uint32_t *tokens, size_t count, char *out)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = tokens[i] == '\n' || (tokens[i] >= 0x20 && tokens[i] < 0x7f) ? (char)tokens[i] : '?';
+    out[count] = '\0';
+}
+
+/* One scheme goes on from the beginning of the text. */
+static enum kernel_status write_one(struct job *job, const struct scheme *scheme, const struct scheme_text *calibration,
+                                    const struct progress *progress, char **sample)
+{
+    struct llama_net net;
+    uint64_t seed = strtoull(view_text(job->request, "seed", "0"), NULL, 0);
+    uint32_t *out = malloc(job->sampled * sizeof *out);
+    enum kernel_status status = KERNEL_NO_MEMORY;
+    job->span = 0.5; /* half of the time for the net, half for the text */
+    if (out)
+        status = scheme_net(scheme, job->model, calibration, job->model->config.context, job->env->isa, progress, &net);
+    job->base = 0.5;
+    if (status == KERNEL_OK) {
+        status = quality_generate(&net, job->text.tokens, job->prompt, job->sampled, TEMPERATURE, seed, progress, out);
+        llamanet_free(&net);
+    }
+    job->base = 0;
+    if (status == KERNEL_OK && !(*sample = malloc(job->sampled + 1)))
+        status = KERNEL_NO_MEMORY;
+    if (status == KERNEL_OK)
+        qualityjob_spell(out, job->sampled, *sample);
+    free(out);
+    return status;
+}
+
+static bool write_all(struct job *job, const struct scheme_text *calibration, const struct progress *progress)
+{
+    const struct scheme plain = scheme_plain();
+    for (size_t i = 0; i <= job->schemes; i++) {
+        const struct scheme *scheme = i ? &job->scheme[i - 1] : &plain;
+        job->label = scheme->label;
+        enum kernel_status status = write_one(job, scheme, calibration, progress, &job->sample[i]);
+        job->written += status == KERNEL_OK;
+        if (!step_done(job, status))
+            return false;
+    }
+    return true;
+}
+
+/* False with one line in error, or none where it was stopped. */
+static bool work(struct job *job)
+{
+    const struct progress progress = { tick, job, job->env->pool };
+    struct scheme_text calibration = { job->calibration.tokens, job->calibration.count, context_of(job) };
+    job->complete = (!job->measures || measure_all(job, &calibration, &progress))
+                 && (!job->sampled || write_all(job, &calibration, &progress));
+    return job->complete || !*job->error;
 }
 
 static void close_job(struct job *job)
 {
     for (size_t i = 1; i < job->runs; i++)
         free(job->run[i].loss);
-    quality_close(&job->quality);
+    for (size_t i = 0; i < job->written; i++)
+        free(job->sample[i]);
+    if (job->opened)
+        quality_close(&job->quality);
     quality_drop(&job->text);
     quality_drop(&job->calibration);
     llama_close(job->model);
+    json_decref(job->asked);
 }
 
 json_t *qualityjob_run(const json_t *request, const struct qualityjob_env *env, char *error, size_t size)
@@ -364,11 +438,15 @@ json_t *qualityjob_run(const json_t *request, const struct qualityjob_env *env, 
         return NULL;
     }
     job->env = env;
+    job->span = 1;
     job->request = request;
     job->error = error;
     job->size = size;
-    if (read_inputs(job) && measure_all(job))
-        reply = json_pack("{s:o, s:o}", "quality", report(job), "blocks", blocks(job));
+    *error = '\0';
+    if (read_inputs(job) && work(job)) {
+        json_t *figures = report(job);
+        reply = json_pack("{s:o, s:o}", "quality", figures, "blocks", qualityview_blocks(figures));
+    }
     close_job(job);
     free(job);
     return reply;

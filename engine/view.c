@@ -55,6 +55,12 @@ static const struct object bar = { "bar", (const struct field[]){
     NUM("guess", "the learner's value for this bar"), END },
     "one bar" };
 
+static const struct object interval = { "interval", (const struct field[]){
+    NEED_TEXT("label", ""), NEED_NUM("value", ""), NUM("low", "lower end"), NUM("high", "upper end"), ROLE,
+    TEXTS("cells", 6, "what stands in the columns, the value's number among it; absent: that stands behind"),
+    BOOL("focused", ""), END },
+    "a value and its interval" };
+
 static const struct object series = { "series", (const struct field[]){
     NEED_TEXT("label", ""), { .name = "x", .type = FIELD_NUMBER, .flags = FIELD_LIST | FIELD_REQUIRED, .most = 512 },
     { .name = "y", .type = FIELD_NUMBER, .flags = FIELD_LIST | FIELD_REQUIRED, .most = 512 },
@@ -116,7 +122,8 @@ const struct object view_kinds[VIEW_KIND_COUNT] = {
         VIEW("prose"), NEED_TEXT("text", ""), BOOL("big", "the figure a question is about, alone on its line"), END },
         "one paragraph" },
     [VIEW_NOTE] = { "note", (const struct field[]){
-        VIEW("note"), TEXT("title", "what it is about"), NEED_TEXT("text", ""), END }, "an aside" },
+        VIEW("note"), TEXT("title", "what it is about"), NEED_TEXT("text", ""),
+        BOOL("beside", "on wide screens it stands beside what is above it"), END }, "an aside" },
     [VIEW_QUOTE] = { "quote", (const struct field[]){ VIEW("quote"), NEED_TEXT("text", ""), END },
         "the pantry analogy" },
     [VIEW_CODE] = { "code", (const struct field[]){
@@ -159,6 +166,14 @@ const struct object view_kinds[VIEW_KIND_COUNT] = {
         VIEW("bars"), TEXT("title", ""), NEED_LIST("bars", bar, 24, ""), TEXT("unit", ""), SCALE,
         NUM("from", "default 0"), NUM("to", "default the largest"), LIST("marks", mark, 8, "on the bars' axis"), END },
         "bars on one axis" },
+    [VIEW_INTERVALS] = { "intervals", (const struct field[]){
+        VIEW("intervals"), TEXT("title", "what the axis measures"), NEED_LIST("rows", interval, 64, ""),
+        TEXT("unit", "of the values"), TEXTS("columns", 6, "titles"),
+        { .name = "spare", .type = FIELD_INTEGER, .min = 0, .max = 6,
+          .help = "so many of the last columns may be left out where it is narrow" },
+        NUM("from", "default the least, at most 0"), NUM("to", "default the largest, at least 0"),
+        NUM("knee", "beyond this, on both sides of 0, the axis is logarithmic; default linear"), END },
+        "values with intervals on one axis" },
     [VIEW_PLOT] = { "plot", (const struct field[]){
         VIEW("plot"), TEXT("title", ""), NEED_LIST("series", series, 8, ""), ONE("x", axis, ""), ONE("y", axis, ""),
         LIST("refs", reference, 8, ""), ONE("guess", reference, "the learner's value, on x or on y"), END },

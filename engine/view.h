@@ -34,6 +34,7 @@ enum view_kind {
     VIEW_HEAT,     /* matrix of levels */
     VIEW_MAPS,     /* several matrices of levels on one scale, stacked as strips or beside each other */
     VIEW_BARS,     /* bars, optionally split; the guess on the same axis */
+    VIEW_INTERVALS, /* values with their intervals, one a row, and columns of figures */
     VIEW_PLOT,     /* curves */
     VIEW_ROOFLINE, /* attainable speed over FLOPs a byte */
     VIEW_STACK,    /* memory budgets as stacked parts against one capacity */

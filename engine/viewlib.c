@@ -226,7 +226,8 @@ static const struct maker {
     { VIEW_QUOTE, "text", NULL },     { VIEW_CODE, "text", NULL },       { VIEW_TABLE, "rows", NULL },
     { VIEW_FORMULA, "terms", NULL },  { VIEW_BITS, "rows", fill_bits },  { VIEW_GRID, NULL, fill_grid },
     { VIEW_HIST, NULL, fill_hist },   { VIEW_HEAT, NULL, fill_heat },    { VIEW_BARS, "bars", NULL },
-    { VIEW_MAPS, "maps", NULL },      { VIEW_PLOT, "series", NULL },    { VIEW_ROOFLINE, "roofs", NULL },
+    { VIEW_MAPS, "maps", NULL },      { VIEW_PLOT, "series", NULL },
+    { VIEW_INTERVALS, "rows", NULL },    { VIEW_ROOFLINE, "roofs", NULL },
     { VIEW_STACK, "rows", NULL },
 };
 

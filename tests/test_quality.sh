@@ -4,7 +4,8 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 SAFFRON=${SAFFRON:-$PWD/build/saffron}
 work=$(mktemp -d "${TMPDIR:-/tmp}/saffron-quality.XXXXXX") || exit 2
-trap 'rm -rf "$work"' EXIT
+session=saffron-quality-$$
+trap 'tmux -L "$session" kill-server 2>/dev/null; rm -rf "$work"' EXIT
 export HOME="$work" XDG_STATE_HOME="$work/state" TERM=dumb SAFFRON_MASK=1
 model=lessons/model
 
@@ -47,6 +48,11 @@ cmp -s "$work/out" "$work/first"
 say $? "the same for any number of threads" "$(diff "$work/out" "$work/first" | head -3)"
 expect "tokens of another vocabulary" 0 '"bits_per_token"' tests/models/qwen3 --text "$work/tokens.npy" --format e4m3 --json
 
+expect "what each writes" 0 "goes on from the beginning of the text" $model --format int2 --tokens 64 --sample 40
+expect "the same as JSON" 0 '"sample": "' $model --format int2 --tokens 64 --sample 40 --json
+[ "$(grep -c '"sample"' "$work/out")" -eq 2 ] && grep -q '"prompt": "' "$work/out"
+say $? "FP32 and the scheme write" "$(head -c 300 "$work/out")"
+
 # The README's figures of two schemes are what comes out now.
 SAFFRON="$SAFFRON" sh lessons/model/table.sh --format int4,nvfp4 >"$work/table"
 grep -q "fp32" "$work/table" && sed 's/^| [0-9]* | //' "$work/table" | while read -r row; do
@@ -67,4 +73,51 @@ expect "scale that waits for later tokens" 2 "activations take a scale" $model -
 expect "bad outliers" 2 "--outliers cannot be '4'" $model --outliers 4
 expect "too many outliers" 2 "1 to 256 channels" $model --outliers 300x2
 expect "bad alpha" 2 "--alpha cannot be '2'" $model --format int8 --alpha 2
+expect "a sample beyond the context" 2 "at most 508 bytes" $model --format int8 --sample 600
+expect "a sample of a model without letters" 2 "only a model of bytes" tests/models/qwen3 --text "$work/tokens.npy" --sample 4
 expect "no folder named" 2 "'quality' needs DIR" --json
+
+# --- on a terminal: rows come in, Esc keeps what is there, Enter shows what a scheme writes
+if ! command -v tmux >/dev/null; then
+    echo "ok a screen # SKIP no tmux"
+    exit 0
+fi
+shows() # shows NAME PATTERN: the screen comes to show it
+{
+    tries=0
+    until tmux -L "$session" capture-pane -p 2>/dev/null | grep -q -- "$2" || [ $tries -gt 400 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+    tmux -L "$session" capture-pane -p 2>/dev/null | grep -q -- "$2"
+    say $? "$1" "$(tmux -L "$session" capture-pane -p 2>/dev/null | head -n 12)"
+}
+begin() # begin ARGS...: `saffron quality` with them on a screen
+{
+    rm -f "$work/status"
+    tmux -L "$session" -f /dev/null new-session -d -x 80 -y 24 \
+        "TERM=tmux-256color $SAFFRON quality $*; echo \$? >$work/status; sleep 9"
+}
+leave() # leave NAME KEY: ends with 0
+{
+    tmux -L "$session" send-keys "$2"
+    tries=0
+    until [ -s "$work/status" ] || [ $tries -gt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+    [ "$(cat "$work/status" 2>/dev/null)" = 0 ]
+    say $? "$1" "exit $(cat "$work/status" 2>/dev/null)"
+    tmux -L "$session" kill-server 2>/dev/null
+}
+begin $model --tokens 300 --format int8,int2
+shows "a screen with dots" "^ *int2 group:128 .*●"
+tmux -L "$session" send-keys End Enter
+shows "what 2 bits write" "│ int2 group:128"
+tmux -L "$session" resize-window -x 40 -y 12
+shows "the same on a small screen" "goes on for 200"
+tmux -L "$session" send-keys Escape
+shows "back to the table" "▸ int2 group:128"
+leave "q leaves it" q
+begin $model --calib $model/heldout.txt
+shows "a table that grows" "^ *bf16 .*●"
+tmux -L "$session" send-keys Escape
+shows "Esc keeps what is done" "stopped after"
+leave "Esc leaves it then" Escape

@@ -6,11 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "engine/view.h"
-#include "tutor/actors.h"
 #include "tutor/commands.h"
-#include "tutor/plain_print.h"
-#include "tutor/progress_line.h"
+#include "tutor/job.h"
+#include "tutor/qualityboard.h"
 
 /* What the lab is to open. */
 struct places {
@@ -136,6 +134,8 @@ static json_t *make_request(const struct options *options, const struct places *
     put_text(request, "seed", options->seed);
     if (options->context)
         json_object_set_new(request, "context", json_integer(options->context));
+    if (options->sample)
+        json_object_set_new(request, "sample", json_integer(options->sample));
     if (options->tokens)
         json_object_set_new(request, "tokens", json_integer(options->tokens));
     bool fine = !json_is_null(runs) && put_outliers(request, options->outliers);
@@ -153,48 +153,29 @@ static void mask(json_t *report)
     size_t i;
     json_t *run;
     json_array_foreach(json_object_get(report, "runs"), i, run) {
+        if (!json_object_get(run, "seconds"))
+            continue;
         json_object_set_new(run, "prepare_seconds", json_string("<measured>"));
         json_object_set_new(run, "seconds", json_string("<measured>"));
     }
 }
 
-static int show(const struct options *options, const json_t *message)
-{
-    struct plain_print print = { .mask = options->mask };
-    json_t *report = json_object_get(message, "quality");
-    if (!report)
-        return commands_fail("%s", view_text(message, "text", "the lab gave no answer"));
-    if (options->mask)
-        mask(report);
-    if (options->json)
-        commands_print_json(report, 0);
-    else
-        plain_print_blocks(&print, json_object_get(message, "blocks"), false);
-    plain_print_free(&print);
-    return EXIT_DONE;
-}
-
 int command_quality(const struct options *options)
 {
     struct places places;
-    char error[512];
     if (!find_places(options, &places))
         return EXIT_USAGE;
     json_t *request = make_request(options, &places);
+    if (!request)
+        return EXIT_USAGE;
     json_t *open = json_pack("{s:[s, s]}", "files", places.model, places.text);
     if (*places.calib)
         json_array_append_new(json_object_get(open, "files"), json_string(places.calib));
-    struct actors *actors = request ? actors_open(options, NULL, error, sizeof error) : NULL;
-    int status = EXIT_USAGE;
-    progress_begin();
-    if (actors) {
-        json_t *message = actors_job(actors, request, open, progress_tell, error, sizeof error);
-        progress_end();
-        status = message ? show(options, message) : commands_fail("%s", error);
-        json_decref(message);
-        actors_close(actors);
-    } else if (request)
-        commands_fail("%s", error);
+    struct jobface *board = qualityboard_new(request, open);
+    const struct job job = { .title = "saffron quality", .report = "quality", .request = request, .open = open,
+                             .screen = board != NULL, .face = board, .mask = mask };
+    int status = job_run(options, &job);
+    qualityboard_free(board);
     json_decref(request);
     json_decref(open);
     return status;

@@ -22,6 +22,7 @@ static const struct draw_row {
     [VIEW_HEAT] = { figure_heat, GROWING },           [VIEW_BARS] = { figure_bars, BESIDE },
     [VIEW_MAPS] = { figure_maps, BESIDE },            [VIEW_PLOT] = { figure_plot, GROWING },
     [VIEW_ROOFLINE] = { figure_roofline, GROWING },   [VIEW_STACK] = { figure_stack, BESIDE },
+    [VIEW_INTERVALS] = { figure_intervals, BESIDE },
     [VIEW_KNOBS] = { figure_knobs, WITH_TEXT },
     [VIEW_INPUT] = { figure_input, WITH_TEXT },       [VIEW_CHOICES] = { figure_choices, WITH_TEXT },
     [VIEW_PLACE] = { figure_place, WITH_TEXT },       [VIEW_RANKING] = { figure_ranking, WITH_TEXT },
@@ -345,8 +346,14 @@ static void draw_middle(const json_t *view, const struct layout *l, const struct
     struct columns c = columns_of(line, l, body);
     bool docked = !overlay && json_array_size(dock) > 0;
     struct pen dock_pen = docked ? place_dock(&c, l, body, dock) : c.text;
+    int focus = -1;
 
-    if (!docked) {
+    if (docked) {
+        struct pen measure = dock_pen;
+        measure.cursor_x = &result->cursor_x;
+        measure_list(&measure, dock, SIDE_ALL, &focus);
+    }
+    if (focus < 0) {
         c.text.cursor_x = &result->cursor_x;
         c.text.cursor_y = &result->cursor_y;
     }

@@ -21,6 +21,7 @@ int figure_hist(struct pen *pen, const json_t *block);     /* figures_hist.c */
 int figure_heat(struct pen *pen, const json_t *block);     /* figures_heat.c */
 int figure_maps(struct pen *pen, const json_t *block);     /* figures_maps.c */
 int figure_bars(struct pen *pen, const json_t *block);     /* figures_bars.c */
+int figure_intervals(struct pen *pen, const json_t *block); /* figures_intervals.c */
 int figure_stack(struct pen *pen, const json_t *block);    /* figures_stack.c */
 int figure_plot(struct pen *pen, const json_t *block);     /* figures_plot.c */
 int figure_roofline(struct pen *pen, const json_t *block); /* figures_roofline.c */
@@ -55,6 +56,11 @@ double hist_tallest(const json_t *counts);
 
 /* The length of a bar: its value, or the sum of its parts. */
 double bar_value(const json_t *bar);
+
+/* A row of intervals whose label is wider takes a line more. */
+enum { INTERVALS_LABEL = 20 };
+/* "0.02, 0.015 to 0.024": what stands behind a row of intervals that has no cells, else "". */
+char *interval_text(const json_t *row, const char *unit, char *out, size_t size);
 
 /* "ridge 214": the label of a reference line with its number; `who` stands in for a missing label. */
 char *plot_reference(const json_t *ref, const char *unit, const char *who, char *out, size_t size);

@@ -1,10 +1,11 @@
 /* job.h: one request of a command to the lab: progress while it runs, then what it answers, on a screen or as lines.
- * For commands that show the lab's report and nothing of a lesson: quantize, bench, inspect. */
+ * For commands that show the lab's report and nothing of a lesson: quantize, quality, bench, inspect. */
 #ifndef TUTOR_JOB_H
 #define TUTOR_JOB_H
 
 #include <jansson.h>
 
+#include "tutor/jobscreen.h"
 #include "tutor/options.h"
 #include "tutor/picklist.h"
 
@@ -21,6 +22,7 @@ struct job {
     const char *list, *pick;
     picklist_remark *remark;
     void      (*about)(const json_t *report, char *out, size_t size); /* a few words for the corner of the list */
+    struct jobface *face;       /* a screen of its own instead of all that (jobscreen.h), or NULL */
 };
 
 /* Runs it to its end. Returns the exit status; what went wrong is said on stderr. Esc, q and the signals that end a

@@ -64,6 +64,7 @@ static const struct option table[] = {
       AT(activation_scale) },
     { { "--outliers", "CHANNELSxTIMES", " quality ", NULL, "plant outlier features first, such as 4x64" }, TEXT,
       AT(outliers) },
+    { { "--sample", "BYTES", " quality ", NULL, "let each go on from the beginning of the text" }, COUNT, AT(sample) },
     { { "--tokens", "N", " quality ", NULL, "the first N of the text" }, COUNT, AT(tokens) },
     { { "--to", "FORMAT", " export ", "anki|csv|json", "for whom" }, TEXT, AT(to) },
     { { "-o", "FILE", " shot export class ", NULL, "where it goes" }, TEXT, AT(output) },

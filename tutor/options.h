@@ -22,7 +22,7 @@ struct options {
     const char *calib[2];                               /* file and tensor; the second may be NULL */
     const char *text, *activations, *activation_scale, *outliers;
     bool        act_order;
-    long        context, sequences, tokens, rounds;     /* 0: not given */
+    long        context, sequences, tokens, rounds, sample; /* 0: not given */
     const char *knobs[OPTIONS_KNOBS];                   /* "NAME=VALUE" */
     int         knob_count;
     /* the words: a command and what follows it, or a lesson alone */

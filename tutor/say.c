@@ -312,7 +312,7 @@ static void (*const say_table_of_kinds[])(struct sayer *, const json_t *) = {
     [VIEW_HEADING] = say_prose, [VIEW_PROSE] = say_prose,   [VIEW_NOTE] = say_note,       [VIEW_QUOTE] = say_prose,
     [VIEW_CODE] = say_code,     [VIEW_TABLE] = say_table,   [VIEW_FORMULA] = say_formula, [VIEW_BITS] = say_bits,
     [VIEW_GRID] = say_grid,     [VIEW_HIST] = say_hist,     [VIEW_HEAT] = say_heat,       [VIEW_MAPS] = say_maps,
-    [VIEW_BARS] = say_bars,
+    [VIEW_BARS] = say_bars,     [VIEW_INTERVALS] = say_intervals,
     [VIEW_PLOT] = say_plot,     [VIEW_ROOFLINE] = say_roofline, [VIEW_STACK] = say_stack, [VIEW_KNOBS] = say_knobs,
     [VIEW_INPUT] = say_input,   [VIEW_CHOICES] = say_choices, [VIEW_PLACE] = say_place,   [VIEW_RANKING] = say_ranking,
     [VIEW_CELLS] = say_cells,   [VIEW_SURE] = say_sure,     [VIEW_MENU] = say_menu,       [VIEW_WORKING] = say_working,

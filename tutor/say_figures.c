@@ -204,6 +204,27 @@ void say_bars(struct sayer *say, const json_t *block)
     say_marks(say, json_object_get(block, "marks"), unit);
 }
 
+void say_intervals(struct sayer *say, const json_t *block)
+{
+    const char *unit = view_text(block, "unit", NULL);
+    const json_t *columns = json_object_get(block, "columns");
+    char text[160];
+    size_t i, c;
+    json_t *row, *cell;
+    say_text(say, view_text(block, "title", NULL));
+    json_array_foreach(json_object_get(block, "rows"), i, row) {
+        say_add(say, "%s:", view_text(row, "label", ""));
+        if (*interval_text(row, unit, text, sizeof text))
+            say_more(say, "%s", text);
+        json_array_foreach(json_object_get(row, "cells"), c, cell) {
+            const char *title = json_string_value(json_array_get(columns, c));
+            if (*json_string_value(cell))
+                say_more(say, "%s%s%s", title ? title : "", title && *title ? " " : "", json_string_value(cell));
+        }
+        say_end(say);
+    }
+}
+
 void say_stack(struct sayer *say, const json_t *block)
 {
     const char *unit = view_text(block, "unit", NULL);

@@ -35,6 +35,7 @@ void say_hist(struct sayer *say, const json_t *block);
 void say_heat(struct sayer *say, const json_t *block);
 void say_maps(struct sayer *say, const json_t *block);
 void say_bars(struct sayer *say, const json_t *block);
+void say_intervals(struct sayer *say, const json_t *block);
 void say_plot(struct sayer *say, const json_t *block);
 void say_roofline(struct sayer *say, const json_t *block);
 void say_stack(struct sayer *say, const json_t *block);

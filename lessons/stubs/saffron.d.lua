@@ -236,6 +236,7 @@ function view.prose(fields) end
 ---@class note_fields an aside
 ---@field title? string what it is about
 ---@field text string
+---@field beside? boolean on wide screens it stands beside what is above it
 
 --- an aside
 ---@param fields note_fields|string|table
@@ -412,6 +413,30 @@ function view.maps(fields) end
 ---@param fields bars_fields|string|table
 ---@return block
 function view.bars(fields) end
+
+---@class interval a value and its interval
+---@field label string
+---@field value number
+---@field low? number lower end
+---@field high? number upper end
+---@field role? "guess"|"outcome"|"value"|"wrong"|"limit"|"plain" whose mark it is
+---@field cells? string[] what stands in the columns, the value's number among it; absent: that stands behind
+---@field focused? boolean
+
+---@class intervals_fields values with intervals on one axis
+---@field title? string what the axis measures
+---@field rows interval[]
+---@field unit? string of the values
+---@field columns? string[] titles
+---@field spare? integer so many of the last columns may be left out where it is narrow
+---@field from? number default the least, at most 0
+---@field to? number default the largest, at least 0
+---@field knee? number beyond this, on both sides of 0, the axis is logarithmic; default linear
+
+--- values with intervals on one axis
+---@param fields intervals_fields|string|table
+---@return block
+function view.intervals(fields) end
 
 ---@class series one curve
 ---@field label string
