@@ -137,6 +137,7 @@ static const struct kernel kernels[] = {
     PRODUCTS(2e-6f, VALUES, ISA_NEON, neon, "_neon.c"),
     ATTENTIONS(ISA_NEON, neon, "attention_neon.c"),
     JOBS(ISA_NEON, neon),
+    FORWARD(ISA_NEON, neon, "_neon"),
 #endif
 };
 

@@ -24,6 +24,6 @@ struct rowops {
     double (*divergence)(const float *x, double x_log_sum, const float *y, double y_log_sum, size_t n);
 };
 
-extern const struct rowops rowops__scalar, rowops__avx2, rowops__avx512;
+extern const struct rowops rowops__scalar, rowops__avx2, rowops__avx512, rowops__neon;
 
 #endif

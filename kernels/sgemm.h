@@ -1,6 +1,6 @@
 /* sgemm.h: FP32 products Y = X W^T with W packed once, for models whose weights meet many tokens.
  * Each output is one sum over k in order, by fused multiply-add on every instruction set but the scalar one: the same
- * bits with AVX2 and AVX-512, for any number of rows at a time, and however the rows are shared among threads. */
+ * bits with AVX2, AVX-512 and NEON, for any number of rows at a time, and however the rows are shared among threads. */
 #ifndef KERNELS_SGEMM_H
 #define KERNELS_SGEMM_H
 
@@ -33,6 +33,6 @@ void panels_columns(struct panels *p, size_t first, size_t count, const float *w
 typedef void sgemm_fn(const struct panels *p, const float *x, size_t ldx, size_t m, size_t cols, size_t depth,
                       float *y, size_t ldy);
 
-sgemm_fn sgemm__scalar, sgemm__avx2, sgemm__avx512;
+sgemm_fn sgemm__scalar, sgemm__avx2, sgemm__avx512, sgemm__neon;
 
 #endif

@@ -31,8 +31,9 @@ static const size_t shapes[][5] = {     /* m, n, k, outputs used, depth used */
     {60, 512, 64, 61, 64}, {7, 64, 512, 64, 33}, {121, 48, 30, 48, 30}, {250, 100, 129, 99, 128}, {3, 40, 0, 40, 0},
 };
 
-/* y and the rows' guards; returns y [m, cols] for comparing variants. */
-static float *check_product(const struct kernel *k, const size_t *shape)
+/* y is within the tolerance; but for the scalar one it is to the bit what fused multiply-adds give in order; the rows'
+ * guards are as they were. */
+static void check_product(const struct kernel *k, const size_t *shape)
 {
     size_t m = shape[0], n = shape[1], depth_all = shape[2], cols = shape[3], depth = shape[4];
     size_t ldx = depth_all + 3, ldy = cols + GUARD;
@@ -47,10 +48,13 @@ static float *check_product(const struct kernel *k, const size_t *shape)
     for (size_t i = 0; i < m; i++) {
         for (size_t j = 0; j < cols; j++) {
             double sum = 0, size = 0;
+            float fused = 0;
             for (size_t l = 0; l < depth; l++) {
                 sum += (double)x[i * ldx + l] * (double)w[j * depth_all + l];
                 size += fabs((double)x[i * ldx + l] * (double)w[j * depth_all + l]);
+                fused = fmaf(x[i * ldx + l], w[j * depth_all + l], fused);
             }
+            assert_true(k->isa == ISA_SCALAR || y[i * ldy + j] == fused);
             assert_true(fabs((double)y[i * ldy + j] - sum) <= (double)k->tolerance * size);
         }
         for (size_t j = cols; j < ldy; j++)
@@ -69,33 +73,21 @@ static float *check_product(const struct kernel *k, const size_t *shape)
     panels_free(&transposed);
     free(w);
     free(x);
-    return y;
+    free(y);
 }
 
 static void test_products(void **state)
 {
     (void)state;
     size_t seen = 0;
-    for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
-        float *fused = NULL;
+    for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++)
         for (size_t i = 0; i < kernel_count(); i++) {
             const struct kernel *k = kernel_at(i);
             if (k->op != KERNEL_SGEMM || !cpu_info()->has[k->isa])
                 continue;
-            float *y = check_product(k, shapes[s]);
+            check_product(k, shapes[s]);
             seen++;
-            if (k->isa == ISA_SCALAR || !fused) {
-                if (k->isa == ISA_SCALAR)
-                    free(y);
-                else
-                    fused = y;
-                continue;
-            }
-            assert_memory_equal(y, fused, shapes[s][0] * (shapes[s][3] + GUARD) * sizeof *y);
-            free(y);
         }
-        free(fused);
-    }
     assert_true(seen >= sizeof shapes / sizeof shapes[0]);
 }
 
