@@ -229,6 +229,28 @@ static int cells_columns(struct pen *pen, const struct grid *grid, const json_t 
     return y + 1;
 }
 
+/* "bits   1 -> 4   2 -> 8": the choices of a column with the keys that take them, after a title; returns the rows. */
+static int draw_choices(struct pen *pen, int left, int y, const char *title, const json_t *column)
+{
+    int first = left + (*title ? pen_text(pen, left, y, title, STYLE_DIM) + 3 : 0), x = first, top = y;
+    size_t i;
+    json_t *choice;
+    json_array_foreach(json_object_get(column, "choices"), i, choice) {
+        char number[24];
+        snprintf(number, sizeof number, "%zu", i + 1);
+        int width = text_width(number) + 3 + text_width(json_string_value(choice));
+        if (x > first && x + width > pen->width) {
+            x = left + 2;
+            y++;
+        }
+        x += pen_text(pen, x, y, number, STYLE_KEY) + 1;
+        x += pen_put(pen, x, y, GLYPH_RIGHT, STYLE_RULE) + 1;
+        x += pen_text(pen, x, y, json_string_value(choice), STYLE_TEXT) + 3;
+    }
+    return y + 1 - top;
+}
+
+/* Lines instead of columns; the choices stand below the cell that has the focus, where a short screen shows them. */
 static int cells_lines(struct pen *pen, const json_t *block)
 {
     const json_t *columns = json_object_get(block, "columns");
@@ -241,35 +263,17 @@ static int cells_lines(struct pen *pen, const json_t *block)
             const char *title = view_text(json_array_get(columns, c), "title", "");
             int width = pen_clip(pen, 2, y, pen->width / 2, title, STYLE_DIM);
             bool whole = 2 + width + 1 + cell_width(cell) <= pen->width;
+            const json_t *column = json_array_get(columns, c);
             draw_cell(pen, 2 + width + 1, y++, cell, whole);
             if (!whole && json_object_get(cell, "right")) {
                 pen_put(pen, 4, y, GLYPH_RIGHT, STYLE_RULE);
                 y += pen_wrap(pen, 6, y, pen->width - 6, view_text(cell, "right", ""), STYLE_OUTCOME);
             }
+            if (view_flag(cell, "focused") && json_array_size(json_object_get(column, "choices")) > 0)
+                y += draw_choices(pen, 4, y, "", column);
         }
     }
     return y;
-}
-
-/* "bits   1 -> 4   2 -> 8": the choices of a column with the keys that take them; returns the rows. */
-static int draw_choices(struct pen *pen, int y, const json_t *column)
-{
-    int x = pen_text(pen, 0, y, view_text(column, "title", ""), STYLE_DIM) + 3, top = y;
-    size_t i;
-    json_t *choice;
-    json_array_foreach(json_object_get(column, "choices"), i, choice) {
-        char number[24];
-        snprintf(number, sizeof number, "%zu", i + 1);
-        int width = text_width(number) + 3 + text_width(json_string_value(choice));
-        if (x > 3 && x + width > pen->width) {
-            x = 2;
-            y++;
-        }
-        x += pen_text(pen, x, y, number, STYLE_KEY) + 1;
-        x += pen_put(pen, x, y, GLYPH_RIGHT, STYLE_RULE) + 1;
-        x += pen_text(pen, x, y, json_string_value(choice), STYLE_TEXT) + 3;
-    }
-    return y + 1 - top;
 }
 
 /* The choices of the column that has the focus. */
@@ -281,7 +285,7 @@ static int focused_choices(struct pen *pen, int y, const json_t *block)
         json_array_foreach(json_object_get(row, "cells"), c, cell) {
             const json_t *column = json_array_get(json_object_get(block, "columns"), c);
             if (view_flag(cell, "focused") && json_array_size(json_object_get(column, "choices")) > 0)
-                return 1 + draw_choices(pen, y + 1, column);
+                return 1 + draw_choices(pen, 0, y + 1, view_text(column, "title", ""), column);
         }
     return 0;
 }
@@ -290,5 +294,5 @@ int figure_cells(struct pen *pen, const json_t *block)
 {
     struct grid grid = cells_grid(block, pen->width);
     int y = grid.fits ? cells_columns(pen, &grid, block) : cells_lines(pen, block);
-    return y + focused_choices(pen, y, block);
+    return y + (grid.fits ? focused_choices(pen, y, block) : 0);
 }
