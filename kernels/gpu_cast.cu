@@ -1,5 +1,6 @@
-/* gpu_cast.cu: the fast encoders of formats with one scale for the tensor or a row. The kernels are gpu_cast.cuh's. */
-#include "kernels/gpu_cast.cuh"
+/* gpu_cast.cu: the fast encoders of formats with one scale for the tensor or a row.
+ * The kernels are those of gpu_cast.cuh and gpu_sums.cuh. */
+#include "kernels/gpu_sums.cuh"
 
 const struct gpu_kernel gpu_cast_rows[] = {
     SOURCES(TENSOR, "fp16", to_fp16),

@@ -1,13 +1,12 @@
-/* gpu_cast.cuh: encoding at the speed of memory: packed codes, scales known or found on the way, sums of the error.
- * Four kernels over the formats of gpu_eight.cuh: flat (each thread several runs of eight values, far apart), chunks
- * (eight threads a chunk, in the order of the sums), rows (a block a row, which it keeps in registers while it finds
- * the scale), and ragged ones for shapes whose rows do not end where a run does. Every input is read once.
- * A .cu file makes them for some formats, so that they compile side by side. */
+/* gpu_cast.cuh: encoding at the speed of memory: packed codes, scales known or found on the way.
+ * Flat: each thread several runs of eight values, far apart; rows: a block a row, which it keeps in registers while it
+ * finds the scale; ragged ones for shapes whose rows do not end where a run does. Every input is read once.
+ * gpu_sums.cuh adds the sums of the error. A .cu file makes the kernels for some formats: they compile side by side. */
 #ifndef KERNELS_GPU_CAST_CUH
 #define KERNELS_GPU_CAST_CUH
 
-#include "kernels/gpu_eight.cuh"
 #include "kernels/gpu_module.cuh"
+#include "kernels/gpu_round.cuh"
 
 enum { CAST_THREADS = 256, CAST_DEPTH = 4 };      /* runs that a thread loads before it uses the first */
 
@@ -25,51 +24,33 @@ template <class F> static __device__ __forceinline__ void store_codes(void *code
         __stcs((uint32_t *)codes + i, w[0]);
 }
 
-/* The largest finite magnitude of a run, and of the `lanes` threads whose runs share a scale. */
-template <class S>
-static __device__ __forceinline__ float most_of(const typename S::raw &r, const eight &x, bool finite)
+/* The largest of the `lanes` threads whose runs share a scale; `group` are those that take part. */
+static __device__ __forceinline__ uint32_t most_of_lanes(uint32_t most, int lanes, unsigned group = ALL)
 {
-    return finite ? S::most(r, x) : most_finite(x);
-}
-
-static __device__ __forceinline__ float most_of_lanes(float most, int lanes)
-{
+#pragma unroll
     for (int apart = 1; apart < lanes; apart *= 2)
-        most = fmaxf(most, __shfl_xor_sync(ALL, most, apart));
+        most = max(most, __shfl_xor_sync(group, most, apart));
     return most;
 }
 
-/* Codes of a run under a scale. */
-template <class F>
-static __device__ __forceinline__ void codes_of(const gpu_cast &c, const eight &x, float inverse, bool finite,
-                                                uint32_t *w)
+/* Codes of a run under a scale; all is finite. CLAMP as in gpu_round.cuh. */
+template <class F, class S, bool CLAMP>
+static __device__ __forceinline__ void codes_of(const typename S::raw &r, float inverse, uint32_t *w)
 {
-    eight y;
+    const float factor = inverse * F::FACTOR;
+    eight y = S::floats(r), values;
 #pragma unroll
     for (int i = 0; i < 8; i++)
-        y.v[i] = x.v[i] * inverse;
-    F::codes(y, w);
-    if (!finite) {
-        words slow = slow_codes(c.format, y);
-        for (int i = 0; i < F::BITS / 4; i++)
-            w[i] = slow.w[i];
-    }
+        y.v[i] *= factor;
+    F::template round<S, CLAMP>(r, y, w, values);
 }
 
-/* The scale of a block, stored by its first lane if it was found. `i` counts runs, `inside` is false past the end. */
-template <class F, bool FIND>
-static __device__ __forceinline__ scaled scale_of(const gpu_cast &c, size_t i, bool inside, float most, int lanes)
+/* The same by the generic pair, of any values. */
+static __device__ __forceinline__ words slow_codes_of(const gpu_cast &c, eight x, float inverse)
 {
-    typename F::stored *scales = (typename F::stored *)c.scales;
-    if (F::GROUP == 0)
-        return F::known(c, typename F::stored());
-    size_t g = i / F::RUNS;
-    if (!FIND)
-        return F::known(c, inside ? scales[g] : typename F::stored());
-    scaled s = F::find(c, most_of_lanes(most, lanes));
-    if (inside && i % F::RUNS == 0)
-        scales[g] = (typename F::stored)s.stored;
-    return s;
+    for (int i = 0; i < 8; i++)
+        x.v[i] *= inverse;
+    return slow_codes(c.format, x);
 }
 
 /* ---- Flat ------------------------------------------------------------------------------------------ */
@@ -87,169 +68,163 @@ template <class F, class S> static __device__ void cast_tail(const gpu_cast &c, 
     }
 }
 
+/* A thread's runs by the generic pair; a warp calls it together. */
 template <class F, class S, bool FIND>
-static __global__ void __launch_bounds__(CAST_THREADS) cast_flat(const __grid_constant__ gpu_cast c)
+static __device__ __noinline__ void slow_runs(const gpu_cast &c, size_t first, size_t runs)
 {
-    size_t n = c.rows * c.cols, runs = n / 8, first = blockIdx.x * (size_t)(CAST_THREADS * CAST_DEPTH) + threadIdx.x;
-    typename S::raw r[CAST_DEPTH];
+    typename F::stored *scales = (typename F::stored *)c.scales;
+    for (int j = 0; j < CAST_DEPTH; j++) {
+        size_t i = first + j * CAST_THREADS;
+        eight x = S::floats(i < runs ? S::load(c.x, i) : S::nothing());
+        scaled s;
+        if constexpr (FIND) {
+            s = F::find(c, __uint_as_float(most_of_lanes(__float_as_uint(most_finite(x)), F::RUNS)));
+            if (i < runs && i % F::RUNS == 0)
+                scales[i / F::RUNS] = (typename F::stored)s.stored;
+        } else {
+            s = F::known(c, F::GROUP && i < runs ? scales[i / F::RUNS] : typename F::stored());
+        }
+        words w = slow_codes_of(c, x, s.inverse);
+        if (i < runs)
+            store_codes<F>(c.codes, i, w.w);
+    }
+}
+
+/* The largest magnitude of the block that one of a thread's four runs is part of: of run t % 4 for thread t. Threads
+ * that share blocks give each other what the other reduces, so that none does it twice. */
+static __device__ __forceinline__ uint32_t most_of_four(const uint32_t *peak, int lanes)
+{
+    const bool two = threadIdx.x & 2, one = threadIdx.x & 1;
+    uint32_t a = max(two ? peak[2] : peak[0], __shfl_xor_sync(ALL, two ? peak[0] : peak[2], 2));
+    uint32_t b = max(two ? peak[3] : peak[1], __shfl_xor_sync(ALL, two ? peak[1] : peak[3], 2));
+    uint32_t most = max(one ? b : a, __shfl_xor_sync(ALL, one ? a : b, 1));
 #pragma unroll
-    for (int j = 0; j < CAST_DEPTH; j++)
-        r[j] = first + j * CAST_THREADS < runs ? S::load(c.x, first + j * CAST_THREADS) : S::nothing();
+    for (int apart = 4; apart < lanes; apart *= 2)
+        most = max(most, __shfl_xor_sync(ALL, most, apart));
+    return most;
+}
+
+/* Finds and stores the scales of four runs, and says what they are multiplied by, and whether all was finite. */
+template <class F>
+static __device__ __forceinline__ bool find_four(const gpu_cast &c, const uint32_t *peak, size_t first, size_t runs,
+                                                 float *inverse)
+{
+    typename F::stored *scales = (typename F::stored *)c.scales + first / F::RUNS;
+    constexpr int APART = CAST_THREADS / F::RUNS;       /* places between the scales of a thread's runs */
+    if (F::RUNS >= 4) {
+        const unsigned j = threadIdx.x % 4;
+        uint32_t most = most_of_four(peak, F::RUNS);
+        scaled s = F::quick_find(c, __uint_as_float(most));
+        if (threadIdx.x % F::RUNS < 4 && first + j * CAST_THREADS < runs)
+            scales[j * APART] = (typename F::stored)s.stored;
+#pragma unroll
+        for (int k = 0; k < 4; k++)
+            inverse[k] = __shfl_sync(ALL, s.inverse, k, 4);
+        return most < INFINITE_BITS;
+    }
+    const bool one = threadIdx.x & 1;       /* two threads a block: one finds those of runs 0 and 2 */
+    bool finite = true;
+#pragma unroll
+    for (int k = 0; k < 4; k += 2) {
+        uint32_t other = __shfl_xor_sync(ALL, one ? peak[k] : peak[k + 1], 1);
+        uint32_t most = max(one ? peak[k + 1] : peak[k], other);
+        scaled s = F::quick_find(c, __uint_as_float(most));
+        if (first + (k + one) * CAST_THREADS < runs)
+            scales[(k + one) * APART] = (typename F::stored)s.stored;
+        float theirs = __shfl_xor_sync(ALL, s.inverse, 1);
+        inverse[k] = one ? theirs : s.inverse;
+        inverse[k + 1] = one ? s.inverse : theirs;
+        finite = finite && most < INFINITE_BITS;
+    }
+    return finite;
+}
+
+/* The runs of a thread. WHOLE: all are there. */
+template <class F, class S, bool FIND, bool WHOLE>
+static __device__ __forceinline__ void flat_runs(const gpu_cast &c, size_t first, size_t runs)
+{
+    constexpr bool LOAD = F::GROUP > 0 && !FIND;        /* known scales come with the values, not after them */
+    typename S::raw r[CAST_DEPTH];
+    typename F::stored stored[CAST_DEPTH] = {};
+    float inverse[CAST_DEPTH];
+    bool finite = true, inside = false;
 #pragma unroll
     for (int j = 0; j < CAST_DEPTH; j++) {
         size_t i = first + j * CAST_THREADS;
-        eight x = S::floats(r[j]);
-        bool finite = S::finite(r[j]);
-        float most = FIND ? most_of<S>(r[j], x, finite) : 0;
-        scaled s = scale_of<F, FIND>(c, i, i < runs, most, F::RUNS);
+        r[j] = WHOLE || i < runs ? S::load(c.x, i) : S::nothing();
+        if (LOAD && (WHOLE || i < runs))
+            stored[j] = ((const typename F::stored *)c.scales)[i / F::RUNS];
+    }
+    if constexpr (FIND) {
+        uint32_t peak[CAST_DEPTH];
+#pragma unroll
+        for (int j = 0; j < CAST_DEPTH; j++)
+            peak[j] = S::peak(r[j]);
+        finite = find_four<F>(c, peak, first, WHOLE ? SIZE_MAX : runs, inverse);
+        inside = F::INSIDE > 0;
+#pragma unroll
+        for (int j = 0; j < CAST_DEPTH; j++)
+            inside = inside && __uint_as_float(peak[j]) * inverse[j] < F::INSIDE;
+        inside = F::INSIDE > 0 && __all_sync(ALL, inside);
+    } else {
+#pragma unroll
+        for (int j = 0; j < CAST_DEPTH; j++) {
+            inverse[j] = F::quick_known(c, stored[j]).inverse;
+            finite = finite && S::finite(r[j]);
+        }
+    }
+#pragma unroll
+    for (int j = 0; j < CAST_DEPTH; j++) {
+        size_t i = first + j * CAST_THREADS;
         uint32_t w[4];
-        codes_of<F>(c, x, s.inverse, finite, w);
-        if (i < runs)
+        if (inside)
+            codes_of<F, S, false>(r[j], inverse[j], w);
+        else
+            codes_of<F, S, true>(r[j], inverse[j], w);
+        if (WHOLE || i < runs)
             store_codes<F>(c.codes, i, w);
     }
+    bool all = __all_sync(ALL, finite);
+    __syncwarp();               /* another thread may write the scale that this one has written */
+    if (!all)
+        slow_runs<F, S, FIND>(c, first, runs);
+}
+
+template <class F, class S, bool FIND>
+static __global__ void __launch_bounds__(CAST_THREADS) cast_flat(const __grid_constant__ gpu_cast c)
+{
+    enum { EACH = CAST_THREADS * CAST_DEPTH };
+    size_t n = c.rows * c.cols, runs = n / 8, first = blockIdx.x * (size_t)EACH + threadIdx.x;
+    if ((blockIdx.x + (size_t)1) * EACH <= runs)
+        flat_runs<F, S, FIND, true>(c, first, runs);
+    else
+        flat_runs<F, S, FIND, false>(c, first, runs);
     if (F::GROUP == 0 && blockIdx.x == 0 && threadIdx.x == 0)
         cast_tail<F, S>(c, n);
 }
 
-/* ---- Chunks, with sums ----------------------------------------------------------------------------- */
-
-/* What one thread of a chunk has summed: lanes 8 t to 8 t + 7. */
-struct lanes {
-    float    signal[8], noise[8];
-    float    most;
-    uint32_t count;
-};
-
-static __device__ __forceinline__ void add_run(lanes &l, const eight &x, const eight &values, float scale)
-{
-#pragma unroll
-    for (int i = 0; i < 8; i++) {
-        float difference = x.v[i] - values.v[i] * scale;
-        l.signal[i] += x.v[i] * x.v[i];
-        l.noise[i] += difference * difference;
-        l.most = fmaxf(l.most, fabsf(difference));
-    }
-}
-
-/* The same where some are not finite: they and their codes count as 0, which changes no sum. */
-static __device__ __forceinline__ void leave_out(lanes &l, eight &x, eight &values)
-{
-    for (int i = 0; i < 8; i++)
-        if (!is_finite(x.v[i])) {
-            x.v[i] = values.v[i] = 0;
-            l.count--;
-        }
-}
-
-static __device__ __forceinline__ double join_eight(const float *lane)
-{
-    double sum = (((double)lane[0] + (double)lane[1]) + ((double)lane[2] + (double)lane[3])) +
-                 (((double)lane[4] + (double)lane[5]) + ((double)lane[6] + (double)lane[7]));
-    for (int apart = 1; apart < 8; apart *= 2)
-        sum += __shfl_xor_sync(ALL, sum, apart);
-    return sum;
-}
-
-static __device__ __forceinline__ void store_sums(const gpu_cast &c, size_t chunk, size_t chunks, lanes &l)
-{
-    struct gpu_sums sums = {join_eight(l.signal), join_eight(l.noise), 0, 0};
-    for (int apart = 1; apart < 8; apart *= 2) {
-        l.most = fmaxf(l.most, __shfl_xor_sync(ALL, l.most, apart));
-        l.count += __shfl_xor_sync(ALL, l.count, apart);
-    }
-    sums.most = __float_as_uint(l.most);
-    sums.count = l.count;
-    if (threadIdx.x % 8 == 0 && chunk < chunks)
-        c.sums[chunk] = sums;
-}
-
-/* Fewer than eight values at the end of a tensor with one scale: read one by one, the rest 0. */
-template <class F, class S> static __device__ __noinline__ void stats_tail(const gpu_cast &c, size_t n, lanes &l)
-{
-    eight x = {}, values = {};
-    cast_tail<F, S>(c, n);
-    for (size_t i = n / 8 * 8; i < n; i++) {
-        x.v[i % 8] = load_value(c.x, S::TYPE, i);
-        uint32_t code = F::BITS == 16 ? ((uint16_t *)c.codes)[i] : ((uint8_t *)c.codes)[i];
-        values.v[i % 8] = decode_value(c.format, code);
-    }
-    l.count += (uint32_t)(n % 8);
-    leave_out(l, x, values);
-    add_run(l, x, values, c.scale);
-}
-
-/* Eight threads take 64 values of their chunk at a time; DEEP such steps are loaded before the first is used, and share
- * a scale where groups have 128 values. */
-template <class F, class S, bool FIND>
-static __global__ void __launch_bounds__(CAST_THREADS) cast_chunks(const __grid_constant__ gpu_cast c)
-{
-    constexpr int DEEP = 4, SHARE = F::GROUP == 128 ? 2 : 1, LANES = F::RUNS / SHARE;
-    size_t n = c.rows * c.cols, runs = n / 8, chunks = (n + GPU_SUMS_OF - 1) / GPU_SUMS_OF;
-    size_t chunk = (blockIdx.x * (size_t)CAST_THREADS + threadIdx.x) / 8;
-    size_t first = chunk * (GPU_SUMS_OF / 8) + threadIdx.x % 8;
-    lanes l = {};
-    for (int step = 0; step < GPU_SUMS_OF / 64; step += DEEP) {
-        typename S::raw r[DEEP];
-#pragma unroll
-        for (int j = 0; j < DEEP; j++)
-            r[j] = first + (step + j) * 8 < runs ? S::load(c.x, first + (step + j) * 8) : S::nothing();
-#pragma unroll
-        for (int j = 0; j < DEEP; j += SHARE) {
-            eight x[SHARE];
-            bool finite[SHARE];
-            float most = 0;
-#pragma unroll
-            for (int k = 0; k < SHARE; k++) {
-                x[k] = S::floats(r[j + k]);
-                finite[k] = S::finite(r[j + k]);
-                most = FIND ? fmaxf(most, most_of<S>(r[j + k], x[k], finite[k])) : 0;
-            }
-            size_t i = first + (step + j) * 8;
-            scaled s = scale_of<F, FIND>(c, i, i < runs, most, LANES);
-#pragma unroll
-            for (int k = 0; k < SHARE; k++) {
-                uint32_t w[4];
-                codes_of<F>(c, x[k], s.inverse, finite[k], w);
-                eight values = F::values(w);
-                bool inside = i + k * 8 < runs;
-                if (inside)
-                    store_codes<F>(c.codes, i + k * 8, w);
-                l.count += inside ? 8 : 0;
-                if (!finite[k])
-                    leave_out(l, x[k], values);
-                add_run(l, x[k], values, s.scale);
-            }
-        }
-    }
-    if (F::GROUP == 0 && n % 8 && chunk == chunks - 1 && runs % 8 == threadIdx.x % 8)
-        stats_tail<F, S>(c, n, l);
-    store_sums(c, chunk, chunks, l);
-}
-
 /* ---- Rows ------------------------------------------------------------------------------------------ */
 
-/* The largest of all threads' numbers. */
-template <int SIZE> static __device__ __forceinline__ float most_of_block(float most)
+/* The largest of all threads' numbers; `part` has room for one a warp. */
+template <int SIZE> static __device__ __forceinline__ uint32_t most_of_block(uint32_t most, uint32_t *part)
 {
-    __shared__ float part[SIZE / 32];
-    most = most_of_lanes(most, 32);
+    most = __reduce_max_sync(ALL, most);
     if (threadIdx.x % 32 == 0)
         part[threadIdx.x / 32] = most;
     __syncthreads();
-    most = part[0];
-#pragma unroll
-    for (int i = 1; i < SIZE / 32; i++)
-        most = fmaxf(most, part[i]);
-    return most;
+    return __reduce_max_sync(ALL, part[threadIdx.x % (SIZE / 32)]);
 }
 
-/* A block for each row of at most 8 * SIZE * DEEP values. */
+/* A block for each row of at most 8 * SIZE * DEEP values. Sources of 16 bits let a multiprocessor hold
+ * 1,280 threads. */
 template <class F, class S, int SIZE, int DEEP>
-static __global__ void __launch_bounds__(SIZE) cast_rows(const __grid_constant__ gpu_cast c)
+static __global__ void __launch_bounds__(SIZE, S::TYPE == GPU_FP32 ? 1 : 1280 / SIZE)
+    cast_rows(const __grid_constant__ gpu_cast c)
 {
+    __shared__ uint32_t part[2][SIZE / 32];
     size_t runs = c.cols / 8, first = blockIdx.x * runs;
     typename S::raw r[DEEP];
-    float most = 0;
+    uint32_t most = 0;
 #pragma unroll
     for (int j = 0; j < DEEP; j++) {
         size_t i = threadIdx.x + j * SIZE;
@@ -257,15 +232,28 @@ static __global__ void __launch_bounds__(SIZE) cast_rows(const __grid_constant__
     }
 #pragma unroll
     for (int j = 0; j < DEEP; j++)
-        most = fmaxf(most, most_of<S>(r[j], S::floats(r[j]), S::finite(r[j])));
-    scaled s = F::find(c, most_of_block<SIZE>(most));
+        most = max(most, S::peak(r[j]));
+    most = most_of_block<SIZE>(most, part[0]);
+    bool finite = most < INFINITE_BITS;
+    if (!finite) {
+        float least = 0;
+        for (int j = 0; j < DEEP; j++)
+            least = fmaxf(least, most_finite(S::floats(r[j])));
+        most = most_of_block<SIZE>(__float_as_uint(least), part[1]);
+    }
+    scaled s = F::find(c, __uint_as_float(most));
     if (threadIdx.x == 0)
         ((float *)c.scales)[blockIdx.x] = s.scale;
 #pragma unroll
     for (int j = 0; j < DEEP; j++) {
         size_t i = threadIdx.x + j * SIZE;
         uint32_t w[4];
-        codes_of<F>(c, S::floats(r[j]), s.inverse, S::finite(r[j]), w);
+        codes_of<F, S, true>(r[j], s.inverse, w);
+        if (!finite) {
+            words slow = slow_codes_of(c, S::floats(r[j]), s.inverse);
+            for (int k = 0; k < F::BITS / 4; k++)
+                w[k] = slow.w[k];
+        }
         if (i < runs)
             store_codes<F>(c.codes, first + i, w);
     }
@@ -276,13 +264,14 @@ template <class F, class S>
 static __global__ void __launch_bounds__(CAST_THREADS) cast_rows_ragged(const __grid_constant__ gpu_cast c)
 {
     const how nearest = {ROUND_NEAREST, OVERFLOW_SATURATE, 0};
+    __shared__ uint32_t part[CAST_THREADS / 32];
     size_t first = blockIdx.x * c.cols;
     float most = 0;
     for (size_t i = threadIdx.x; i < c.cols; i += CAST_THREADS) {
         float x = load_value(c.x, S::TYPE, first + i);
         most = is_finite(x) ? fmaxf(most, fabsf(x)) : most;
     }
-    scaled s = F::find(c, most_of_block<CAST_THREADS>(most));
+    scaled s = F::find(c, __uint_as_float(most_of_block<CAST_THREADS>(__float_as_uint(most), part)));
     if (threadIdx.x == 0)
         ((float *)c.scales)[blockIdx.x] = s.scale;
     for (size_t i = threadIdx.x; i < c.cols; i += CAST_THREADS) {
@@ -358,7 +347,7 @@ template <class F, class S, bool FIND> static enum kernel_status launch_flat(str
     size_t n = c->rows * c->cols;
     if (status != KERNEL_OK || n == 0)
         return status;
-    if (F::GROUP > 0 && c->cols % (8 * F::RUNS)) {
+    if (F::GROUP > 0 && (c->cols % (8 * F::RUNS) || !quick_scales(c, F::GROUP))) {
         size_t groups = (c->cols + 8 * F::RUNS - 1) / (8 * F::RUNS) * c->rows;
         if constexpr (F::GROUP > 0)
             cast_groups<F, S, FIND>
@@ -369,52 +358,30 @@ template <class F, class S, bool FIND> static enum kernel_status launch_flat(str
     return gpu_launched(g, "cast_flat");
 }
 
-template <class F, class S, bool FIND> static enum kernel_status launch_chunks(struct gpu *g, const void *work)
-{
-    const gpu_cast *c = (const gpu_cast *)work;
-    enum kernel_status status = cast_check(c);
-    size_t n = c->rows * c->cols;
-    if (status != KERNEL_OK || n == 0)
-        return status;
-    if (F::GROUP > 0 && c->cols % (8 * F::RUNS))
-        return gpu_refuse(KERNEL_BAD_SHAPE, "cannot sum errors of rows that end within a block of %d", F::GROUP);
-    size_t chunks = (n + GPU_SUMS_OF - 1) / GPU_SUMS_OF;
-    cast_chunks<F, S, FIND><<<blocks_for(chunks, CAST_THREADS / 8), CAST_THREADS, 0, g->stream>>>(*c);
-    return gpu_launched(g, "cast_chunks");
-}
-
 template <class F, class S> static enum kernel_status launch_rows(struct gpu *g, const void *work)
 {
-    enum { SHORT = 256, SHORT_DEEP = 3, LONG = 512, LONG_DEEP = 5 };
+    enum { DEEP = 4 };
     const gpu_cast *c = (const gpu_cast *)work;
     enum kernel_status status = cast_check(c);
     if (status != KERNEL_OK || c->rows == 0 || c->cols == 0)
         return status;
     unsigned rows = (unsigned)c->rows;
-    if (c->cols % 8 == 0 && c->cols <= 8 * SHORT * SHORT_DEEP)
-        cast_rows<F, S, SHORT, SHORT_DEEP><<<rows, SHORT, 0, g->stream>>>(*c);
-    else if (c->cols % 8 == 0 && c->cols <= 8 * LONG * LONG_DEEP)
-        cast_rows<F, S, LONG, LONG_DEEP><<<rows, LONG, 0, g->stream>>>(*c);
+    size_t threads = c->cols % 8 == 0 ? (c->cols / 8 + DEEP - 1) / DEEP : SIZE_MAX;
+    if (threads <= 64)
+        cast_rows<F, S, 64, DEEP><<<rows, 64, 0, g->stream>>>(*c);
+    else if (threads <= 128)
+        cast_rows<F, S, 128, DEEP><<<rows, 128, 0, g->stream>>>(*c);
+    else if (threads <= 256)
+        cast_rows<F, S, 256, DEEP><<<rows, 256, 0, g->stream>>>(*c);
+    else if (threads <= 512)
+        cast_rows<F, S, 512, DEEP><<<rows, 512, 0, g->stream>>>(*c);
+    else if (threads <= 640)
+        cast_rows<F, S, 640, DEEP><<<rows, 640, 0, g->stream>>>(*c);
+    else if (threads <= 1024)
+        cast_rows<F, S, 1024, DEEP><<<rows, 1024, 0, g->stream>>>(*c);
     else
         cast_rows_ragged<F, S><<<rows, CAST_THREADS, 0, g->stream>>>(*c);
     return gpu_launched(g, "cast_rows");
 }
-
-/* ---- Rows of the launch table ---------------------------------------------------------------------- */
-
-#define CAST_ROW(op, format, input, launch, name) {op, format, input, 80, 0, launch, name, "kernels/gpu_cast.cuh"}
-
-/* One scale for the tensor; and, for those that have it, one a row. */
-#define TENSOR(format, to, input, from) \
-    CAST_ROW(GPU_CAST, format, input, (launch_flat<to, from, false>), "cast_flat"), \
-    CAST_ROW(GPU_CAST_STATS, format, input, (launch_chunks<to, from, false>), "cast_chunks")
-#define ROWS(format, to, input, from) \
-    CAST_ROW(GPU_CAST_FIND, format, input, (launch_rows<to, from>), "cast_rows")
-#define BLOCKS(format, to, input, from) \
-    TENSOR(format, to, input, from), \
-    CAST_ROW(GPU_CAST_FIND, format, input, (launch_flat<to, from, true>), "cast_flat"), \
-    CAST_ROW(GPU_CAST_FIND_STATS, format, input, (launch_chunks<to, from, true>), "cast_chunks")
-#define SOURCES(macro, format, to) \
-    macro(format, to, "bf16", from_bf16), macro(format, to, "fp16", from_fp16), macro(format, to, "fp32", from_fp32)
 
 #endif

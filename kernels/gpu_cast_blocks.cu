@@ -1,5 +1,6 @@
-/* gpu_cast_blocks.cu: the fast encoders of formats whose blocks have their own scales. The kernels: gpu_cast.cuh. */
-#include "kernels/gpu_cast.cuh"
+/* gpu_cast_blocks.cu: the fast encoders of formats whose blocks have their own scales.
+ * The kernels are those of gpu_cast.cuh and gpu_sums.cuh. */
+#include "kernels/gpu_sums.cuh"
 
 const struct gpu_kernel gpu_cast_block_rows[] = {
     SOURCES(BLOCKS, "int4", to_int4),

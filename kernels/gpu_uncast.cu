@@ -31,11 +31,17 @@ template <class S> static __device__ __forceinline__ void store_values(void *val
     }
 }
 
-/* The scale of a run when decoding. */
-template <class F> static __device__ __forceinline__ float decode_scale(const gpu_cast &c, size_t i)
+/* What is stored of the scale of a run; asked for together with the codes. */
+template <class F> static __device__ __forceinline__ typename F::stored load_scale(const gpu_cast &c, size_t i)
+{
+    return F::GROUP > 0 ? ((const typename F::stored *)c.scales)[i / F::RUNS] : typename F::stored();
+}
+
+template <class F>
+static __device__ __forceinline__ float decode_scale(const gpu_cast &c, size_t i, typename F::stored stored)
 {
     if (F::GROUP > 0)
-        return F::known(c, ((typename F::stored *)c.scales)[i / F::RUNS]).scale;
+        return F::known(c, stored).scale;
     return c.by_row ? ((const float *)c.scales)[i / (c.cols / 8)] : c.scale;
 }
 
@@ -45,17 +51,20 @@ static __global__ void __launch_bounds__(CAST_THREADS) uncast_flat(const __grid_
 {
     size_t runs = c.rows * c.cols / 8, first = blockIdx.x * (size_t)(CAST_THREADS * CAST_DEPTH) + threadIdx.x;
     uint32_t w[CAST_DEPTH][4];
+    typename F::stored stored[CAST_DEPTH];
 #pragma unroll
     for (int j = 0; j < CAST_DEPTH; j++)
-        if (first + j * CAST_THREADS < runs)
+        if (first + j * CAST_THREADS < runs) {
             load_codes<F>(c.codes, first + j * CAST_THREADS, w[j]);
+            stored[j] = load_scale<F>(c, first + j * CAST_THREADS);
+        }
 #pragma unroll
     for (int j = 0; j < CAST_DEPTH; j++) {
         size_t i = first + j * CAST_THREADS;
         if (i >= runs)
             return;
         eight e = F::values(w[j]);
-        float scale = decode_scale<F>(c, i);
+        float scale = decode_scale<F>(c, i, stored[j]);
 #pragma unroll
         for (int k = 0; k < 8; k++)
             e.v[k] *= scale;
@@ -83,7 +92,6 @@ template <class F, class S> static enum kernel_status launch_uncast(struct gpu *
 #define UNCAST(format, to) \
     {GPU_UNCAST, format, "fp32", 80, 0, launch_uncast<to, from_fp32>, "uncast_flat", "kernels/gpu_uncast.cu"}, \
     {GPU_UNCAST, format, "bf16", 80, 0, launch_uncast<to, from_bf16>, "uncast_flat", "kernels/gpu_uncast.cu"}
-
 
 const struct gpu_kernel gpu_uncast_rows[] = {
     UNCAST("fp16", to_fp16),
