@@ -84,7 +84,7 @@ static const struct host_doc docs[] = {
       "timings",
       "Times matrix x vector in each format, \"e4m3:bf16\" with these activations,"
       " or one format at several batches, in turn; .stream is a loop that only"
-      " reads. device = \"cuda\": on the GPU that lab.machine().gpu names." },
+      " reads. device = \"cuda\": on the GPU that lab.machine().gpu names, with BF16 inputs, batches up to 64." },
     { "lab.attention",
       "options: { cases: { name: string, heads?: integer, kv_heads?: integer, head_dim?: integer, tokens?: integer,"
       " format?: string, sequences?: integer, prefill?: boolean }[], rounds?: integer, threads?: integer,"
@@ -92,9 +92,6 @@ static const struct host_doc docs[] = {
       "timings",
       "Times how one new token looks back, in each case, in turn; output_sqnr_db against FP64 over a BF16 cache."
       " device = \"cuda\": on the GPU; there also for many sequences, and with prefill for a whole prompt." },
-    { "lab.card", "options: { formats: string[], batches: integer[] }", "table|nil",
-      "The same products on the GPU that --device opened, with BF16 inputs, at each batch up to 64; with its name and"
-      " read, the GB a second that its memory gives. nil without a GPU." },
     { "lab.read", "options: { threads?: integer }", "timing",
       "How fast this machine's memory is read: gb_per_s of the fastest of 15 passes." },
     { "lab.machine", "", "{ cpu: string, isa: string, cores: integer, cache_bytes: integer, gpu?: string }",

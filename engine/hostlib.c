@@ -176,7 +176,6 @@ void hostlib_open(lua_State *L)
     hostlib_add(L, hostmatrix_functions);
     hostlib_add(L, hostsum_functions);
     hostlib_add(L, hosttime_functions);
-    hostlib_add(L, hostcard_functions);
     hostlib_add(L, hostquality_functions);
     host_strict(L, "'lab.");
 }

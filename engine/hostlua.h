@@ -140,7 +140,6 @@ void hostlib_push_method(lua_State *L, const struct lab_function *method);
 /* The functions by noun; each ends with a row without a name. */
 extern const struct lab_function hosttensor_functions[], hostquant_functions[], hostmethod_functions[],
     hostmodel_functions[], hostmatrix_functions[], hostsum_functions[], hosttime_functions[],
-    hostcard_functions[],
     hostquality_functions[];
 
 /* What timings have in common; hosttime.c. [-0, +1] One series, of one of the `repeat` computations; "times" is over

@@ -18,8 +18,21 @@ local function how(t)
   return string.format("Median of %d rounds in turn, one core; %d more were interrupted. Times move with the clock, with heat and with what else runs, so orders and bands are judged here and not the digits; where middle halves overlap, the order is a tie.", t.rounds, t.dropped)
 end
 
+-- The same products on the card, each format at each batch; nil where none is in use.
+local function on_card(lab, formats, batches)
+  if not lab.machine().gpu then return nil end
+  local card = {}
+  for _, format in ipairs(formats) do
+    local t = lab.gemv { device = "cuda", formats = { format }, batches = batches }
+    for i, c in ipairs(t) do card[#card + 1] = { format = format, batch = batches[i], bytes = c.bytes, seconds = c.seconds, gb_per_s = c.gb_per_s } end
+    card.name, card.rows, card.cols = t.device, t.rows, t.cols
+    card.read = math.max(card.read or 0, t.stream.gb_per_s) -- of the largest matrix: fewer bytes are read less well
+  end
+  return card
+end
+
 -- The card beside this machine's core, where there is one: blocks for a reveal.
-local function on_card(card, blocks)
+local function beside_card(card, blocks)
   if not card then return blocks end
   local rows = {}
   for i, c in ipairs(card) do rows[i] = { c.format:upper(), fmt(c.batch), fmt(c.bytes / MIB), fmt(c.seconds * 1e6), fmt(c.gb_per_s) } end
@@ -155,7 +168,7 @@ return lesson {
       local slow = lab.machine().isa == "scalar"
       local t = lab.gemv { formats = { "fp32", "int8", "int4", "int4-naive" }, rows = slow and 2048 or nil }
       local other = knob.fourth ~= "int4-naive" and lab.gemv { formats = { "fp32", knob.fourth }, rows = slow and 2048 or nil } or nil
-      local card = lab.card { formats = { "bf16", "int8", "int4" }, batches = { 1 } }
+      local card = on_card(lab, { "bf16", "int8", "int4" }, { 1 })
       return { answer = t.order, ties = t.ties, unscored = t.noisy, t = t, other = other, slow = slow, card = card }
     end,
     reveal = function(o)
@@ -170,7 +183,7 @@ return lesson {
       end
       local naive, int4 = o.t[4], o.t[3]
       table.sort(time, function(a, b) return a.value > b.value end)
-      return on_card(o.card, {
+      return beside_card(o.card, {
         view.bars { title = "Time, FP32 = 1", bars = time },
         view.bars { title = "Bytes, FP32 = 1", bars = bytes },
         string.format("Same bytes as INT4, %s times its time: the plain loop never reaches the wall. Time is the larger of two: bytes over bandwidth, and weights over what the loop can unpack a second.", fmt(naive.seconds / int4.seconds)),
@@ -264,12 +277,12 @@ return lesson {
         if batches[i] == 16 then at = c end
       end
       return { answer = 1 / at.times, low = 1 / at.times_high, high = 1 / at.times_low, unscored = t.noisy, x = x, y = y, rate = rate, t = t, slow = slow, format = knob.format,
-               card = lab.card { formats = { "bf16", "int4" }, batches = { 1, 4, 16, 64 } } }
+               card = on_card(lab, { "bf16", "int4" }, { 1, 4, 16, 64 }) }
     end,
     reveal = function(o)
       local rows = {}
       for i, b in ipairs(o.x) do rows[i] = { fmt(b), fmt(o.y[i]), fmt(o.y[i] / o.y[1]), fmt(o.rate[i] / o.rate[1]) } end
-      return on_card(o.card, {
+      return beside_card(o.card, {
         view.plot { x = { label = "chats", scale = "log" }, y = { label = "step", unit = "ms", scale = "log" }, series = { { label = TITLES[o.format], x = o.x, y = o.y, role = "outcome" } },
           refs = { { x = 16, label = "16" } } },
         string.format("%s times as long, for 16 times the tokens. One trip of the weights feeds all, until the arithmetic takes longer than the trip; from then on a step grows with the batch.", fmt(o.answer)),

@@ -653,7 +653,7 @@ function lab.parameter(options) end
 ---@return tensor
 function lab.activations(options) end
 
---- Times matrix x vector in each format, "e4m3:bf16" with these activations, or one format at several batches, in turn; .stream is a loop that only reads. device = "cuda": on the GPU that lab.machine().gpu names.
+--- Times matrix x vector in each format, "e4m3:bf16" with these activations, or one format at several batches, in turn; .stream is a loop that only reads. device = "cuda": on the GPU that lab.machine().gpu names, with BF16 inputs, batches up to 64.
 ---@param options { formats: string[], rows?: integer, cols?: integer, batch?: integer, batches?: integer[], rounds?: integer, repeat?: integer, threads?: integer, device?: string }
 ---@return timings
 function lab.gemv(options) end
@@ -662,11 +662,6 @@ function lab.gemv(options) end
 ---@param options { cases: { name: string, heads?: integer, kv_heads?: integer, head_dim?: integer, tokens?: integer, format?: string, sequences?: integer, prefill?: boolean }[], rounds?: integer, threads?: integer, device?: string }
 ---@return timings
 function lab.attention(options) end
-
---- The same products on the GPU that --device opened, with BF16 inputs, at each batch up to 64; with its name and read, the GB a second that its memory gives. nil without a GPU.
----@param options { formats: string[], batches: integer[] }
----@return table|nil
-function lab.card(options) end
 
 --- How fast this machine's memory is read: gb_per_s of the fastest of 15 passes.
 ---@param options { threads?: integer }
