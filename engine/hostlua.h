@@ -121,6 +121,9 @@ void hostquant_open(lua_State *L);
 void hostmethod_open(lua_State *L);
 void hostquality_open(lua_State *L);
 
+/* [-0, +1] The table of globals, with Lua's own libraries as far as a lesson may have them. */
+void hostsafe_open(lua_State *L);
+
 /* Gives back the models that hostquality.c keeps. */
 void hostquality_forget(void);
 

@@ -1,10 +1,8 @@
-/* labproc.c: spawn, pipes, watchdog, decoding, restart. */
+/* labproc.c: watchdog, decoding, restart. The process itself is child.c's. */
 #include "tutor/labproc.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +11,7 @@
 
 #include "engine/protocol.h"
 #include "engine/sha256.h"
-
-extern char **environ;
+#include "tutor/child.h"
 
 enum {
     HELLO_MS        = 10000,   /* from the start to hello; a remote lab may take any time: Esc is the learner's */
@@ -58,8 +55,7 @@ struct strike {
 struct labproc {
     char      *command, *program;
     json_t    *open, *facts;
-    pid_t      pid;
-    int        in, out, err;    /* our ends: to its stdin, from its stdout, from its stderr; -1 when closed */
+    struct child child;
     enum phase phase;
     int64_t    since, heard, last_step; /* when the phase began, when it was last heard, when step was last called */
     size_t     banner;          /* bytes before hello */
@@ -189,122 +185,25 @@ static int add_strike(struct labproc *lab, const char *step)
 
 /* --- the process -------------------------------------------------------------------------------------------------- */
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
-static void close_pipes(struct labproc *lab)
-{
-    close_fd(&lab->in);
-    close_fd(&lab->out);
-    close_fd(&lab->err);
-}
-
-/* Three pipes; ours do not block, and none is inherited by other children. */
-static bool make_pipes(int pipes[3][2])
-{
-    for (int i = 0; i < 3; i++)
-        pipes[i][0] = pipes[i][1] = -1;
-    for (int i = 0; i < 3; i++)
-        if (pipe(pipes[i]) != 0)
-            return false;
-    for (int i = 0; i < 3; i++)
-        for (int end = 0; end < 2; end++)
-            fcntl(pipes[i][end], F_SETFD, FD_CLOEXEC);
-    fcntl(pipes[0][1], F_SETFL, O_NONBLOCK);
-    fcntl(pipes[1][0], F_SETFL, O_NONBLOCK);
-    fcntl(pipes[2][0], F_SETFL, O_NONBLOCK);
-    return true;
-}
-
-static void close_all(int pipes[3][2])
-{
-    for (int i = 0; i < 3; i++)
-        for (int end = 0; end < 2; end++)
-            close_fd(&pipes[i][end]);
-}
-
-/* Its own session, so that one signal reaches all it starts and no terminal reaches it; default signals. */
-static int spawn(const struct labproc *lab, int pipes[3][2], pid_t *pid)
-{
-    char *by_shell[] = { (char[]){ "sh" }, (char[]){ "-c" }, lab->command, NULL };
-    char *ours[] = { (char[]){ "saffron" }, (char[]){ "lab" }, NULL };
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, defaults;
-    sigemptyset(&none);
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    sigaddset(&defaults, SIGINT);
-    sigaddset(&defaults, SIGTERM);
-    sigaddset(&defaults, SIGHUP);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    posix_spawn_file_actions_adddup2(&actions, pipes[0][0], 0);
-    posix_spawn_file_actions_adddup2(&actions, pipes[1][1], 1);
-    posix_spawn_file_actions_adddup2(&actions, pipes[2][1], 2);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &defaults);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    int failed = lab->command ? posix_spawn(pid, "/bin/sh", &actions, &attributes, by_shell, environ)
-                              : posix_spawn(pid, lab->program, &actions, &attributes, ours, environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    return failed;
-}
-
 static void finish_lost(struct labproc *lab, const char *what);
 
 static void start(struct labproc *lab, int64_t now)
 {
-    int pipes[3][2];
-    int failed = make_pipes(pipes) ? spawn(lab, pipes, &lab->pid) : errno;
+    char *by_shell[] = { (char[]){ "sh" }, (char[]){ "-c" }, lab->command, NULL };
+    char *ours[] = { (char[]){ "saffron" }, (char[]){ "lab" }, NULL };
+    int failed = lab->command ? child_start(&lab->child, "/bin/sh", by_shell)
+                              : child_start(&lab->child, lab->program, ours);
     if (failed) {
         char why[256];
         snprintf(why, sizeof why, "cannot start the lab '%s': %s", lab->command ? lab->command : lab->program,
                  strerror(failed));
-        close_all(pipes);
-        lab->pid = 0;
         finish_lost(lab, why);
         return;
     }
-    close_fd(&pipes[0][0]);
-    close_fd(&pipes[1][1]);
-    close_fd(&pipes[2][1]);
-    lab->in = pipes[0][1];
-    lab->out = pipes[1][0];
-    lab->err = pipes[2][0];
     lab->phase = PHASE_HELLO;
     lab->since = lab->heard = now;
     lab->banner = lab->scanned = lab->input.used = lab->queue.used = 0;
     lab->why[0] = lab->last_line[0] = '\0';
-}
-
-/* Kills everything in the child's session that kept its group, then takes the exit status if it is there. While the
- * leader is not reaped its number cannot belong to somebody else. */
-static bool reap(struct labproc *lab, int *status)
-{
-    siginfo_t info = { 0 };
-    if (waitid(P_PID, (id_t)lab->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
-        return false;
-    kill(-lab->pid, SIGKILL);
-    return waitpid(lab->pid, status, 0) == lab->pid;
-}
-
-static void kill_now(struct labproc *lab)
-{
-    int status;
-    if (lab->pid > 0) {
-        kill(-lab->pid, SIGKILL);
-        kill(lab->pid, SIGKILL);
-        while (waitpid(lab->pid, &status, 0) < 0 && errno == EINTR)
-            ;
-    }
-    lab->pid = 0;
-    close_pipes(lab);
 }
 
 /* From here only the exit status is waited for. */
@@ -315,9 +214,9 @@ static void begin_end(struct labproc *lab, const char *why, int64_t now)
     snprintf(lab->why, sizeof lab->why, "%s", why);
     lab->phase = PHASE_ENDING;
     lab->since = now;
-    close_fd(&lab->in);
+    child_close(&lab->child.in);
     if (*why)
-        kill(-lab->pid, SIGKILL);
+        child_kill(&lab->child);
 }
 
 static void status_text(int status, char *out, size_t size)
@@ -354,8 +253,8 @@ static void finish_end(struct labproc *lab, int64_t now)
     char what[256];
     bool late = now - lab->since > REAP_MS;
     if (late)
-        kill(-lab->pid, SIGKILL);
-    if (!reap(lab, &status))
+        child_kill(&lab->child);
+    if (!child_reap(&lab->child, &status))
         return;
     if (lab->why[0])
         snprintf(what, sizeof what, "%s", lab->why);
@@ -363,8 +262,6 @@ static void finish_end(struct labproc *lab, int64_t now)
         snprintf(what, sizeof what, "the lab closed its output");
     else
         status_text(status, what, sizeof what);
-    lab->pid = 0;
-    close_pipes(lab);
     finish_lost(lab, what);
 }
 
@@ -375,10 +272,10 @@ static void read_stderr(struct labproc *lab)
 {
     char chunk[4096];
     ssize_t n;
-    for (int turn = 0; turn < 16 && lab->err >= 0; turn++) {
-        n = read(lab->err, chunk, sizeof chunk);
+    for (int turn = 0; turn < 16 && lab->child.err >= 0; turn++) {
+        n = read(lab->child.err, chunk, sizeof chunk);
         if (n == 0)
-            close_fd(&lab->err);
+            child_close(&lab->child.err);
         if (n <= 0)
             return;
         for (ssize_t i = 0; i < n; i++) {
@@ -552,8 +449,8 @@ static void read_output(struct labproc *lab, int64_t now)
     char chunk[READ_CHUNK];
     size_t total = 0;
     take_lines(lab, now); /* what had no place among the events last time */
-    while (lab->out >= 0 && total < READ_STEP && lab->phase != PHASE_ENDING && lab->count < EVENTS_MOST - 2) {
-        ssize_t n = read(lab->out, chunk, sizeof chunk);
+    while (lab->child.out >= 0 && total < READ_STEP && lab->phase != PHASE_ENDING && lab->count < EVENTS_MOST - 2) {
+        ssize_t n = read(lab->child.out, chunk, sizeof chunk);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             break;
         if (n <= 0) {
@@ -572,13 +469,13 @@ static void read_output(struct labproc *lab, int64_t now)
 static void write_queue(struct labproc *lab)
 {
     size_t written = 0;
-    while (lab->in >= 0 && written < lab->queue.used) {
-        ssize_t n = write(lab->in, lab->queue.bytes + written, lab->queue.used - written);
+    while (lab->child.in >= 0 && written < lab->queue.used) {
+        ssize_t n = write(lab->child.in, lab->queue.bytes + written, lab->queue.used - written);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
             if (errno != EAGAIN)
-                close_fd(&lab->in); /* it is ending: its output will say so */
+                child_close(&lab->child.in); /* it is ending: its output will say so */
             break;
         }
         written += (size_t)n;
@@ -628,7 +525,7 @@ void labproc_step(struct labproc *lab, int64_t now)
     lab->last_step = now;
     if (lab->phase == PHASE_NONE)
         start(lab, now);
-    if (lab->pid == 0)
+    if (lab->child.pid == 0)
         return;
     read_stderr(lab);
     read_output(lab, now);
@@ -646,12 +543,12 @@ void labproc_step(struct labproc *lab, int64_t now)
 int labproc_fds(const struct labproc *lab, struct pollfd fds[LABPROC_FDS])
 {
     int n = 0;
-    if (lab->out >= 0 && lab->phase != PHASE_ENDING && lab->count < EVENTS_MOST - 2)
-        fds[n++] = (struct pollfd){ .fd = lab->out, .events = POLLIN };
-    if (lab->err >= 0 && lab->phase != PHASE_ENDING)
-        fds[n++] = (struct pollfd){ .fd = lab->err, .events = POLLIN };
-    if (lab->in >= 0 && lab->queue.used > 0)
-        fds[n++] = (struct pollfd){ .fd = lab->in, .events = POLLOUT };
+    if (lab->child.out >= 0 && lab->phase != PHASE_ENDING && lab->count < EVENTS_MOST - 2)
+        fds[n++] = (struct pollfd){ .fd = lab->child.out, .events = POLLIN };
+    if (lab->child.err >= 0 && lab->phase != PHASE_ENDING)
+        fds[n++] = (struct pollfd){ .fd = lab->child.err, .events = POLLIN };
+    if (lab->child.in >= 0 && lab->queue.used > 0)
+        fds[n++] = (struct pollfd){ .fd = lab->child.in, .events = POLLOUT };
     return n;
 }
 
@@ -668,7 +565,7 @@ struct labproc *labproc_new(const struct labproc_config *config)
     if (!lab)
         return NULL;
     signal(SIGPIPE, SIG_IGN);
-    lab->in = lab->out = lab->err = -1;
+    lab->child.in = lab->child.out = lab->child.err = -1;
     lab->command = copy_text(config->command);
     lab->program = copy_text(config->program);
     lab->open = config->open ? json_incref(config->open) : json_pack("{s:s}", "type", "open");
@@ -683,7 +580,7 @@ void labproc_free(struct labproc *lab)
 {
     if (!lab)
         return;
-    kill_now(lab);
+    child_end(&lab->child);
     for (struct labproc_event e; (e = labproc_next(lab)).kind != LABPROC_NOTHING;)
         json_decref(e.message);
     for (int i = 0; i < LESSONS_MOST; i++)
@@ -705,7 +602,7 @@ void labproc_reopen(struct labproc *lab, json_t *open)
     lab->open = open;
     if (lab->phase == PHASE_STOPPED)
         return;
-    kill_now(lab);
+    child_end(&lab->child);
     lab->phase = PHASE_NONE;
     lab->request_count = 0;
     lab->held.used = lab->queue.used = lab->input.used = lab->scanned = 0;
@@ -763,5 +660,5 @@ const char *labproc_stderr(const struct labproc *lab)
 
 long labproc_pid(const struct labproc *lab)
 {
-    return (long)lab->pid;
+    return (long)lab->child.pid;
 }
