@@ -95,7 +95,7 @@ return lesson {
         o.minimum and string.format("With a minimum stored for every %s weights INT2 has four values, from the smallest of them to the largest, for %s bits a weight in all.", o.group, fmt(o.bits))
           or string.format("INT2 keeps -1, 0 and 1, and the largest of %s weights sets the scale. In one matrix of layer 4, %s of the weights are now 0.", o.group, percent(o.zeros)),
         view.table { caption = "Read it yourself. Each goes on after: " .. OPENINGS[1], columns = { "weights", "goes on with" }, rows = rows },
-        "So where the cliff stands is a matter of levels. Store a minimum beside each scale, an eighth of a bit a weight, and INT2 has a fourth value: turn that knob first. Then more scales, then a better method.",
+        string.format("So where the cliff stands is a matter of levels. A minimum stored beside each scale costs %s bits a weight here and gives INT2 a fourth value: turn that knob first. Then more scales, then a better method.", fmt(16 / tonumber(o.group))),
       }
     end,
     card = {
@@ -104,7 +104,6 @@ return lesson {
       again = "INT4 and INT3 cost next to nothing. Why must you not extrapolate to INT2?",
     },
     dives = { "units" }, links = { "gptq" },
-
   },
 
   -- other meters ----------------------------------------------------------------------------------------------------
@@ -158,7 +157,6 @@ return lesson {
       again = "Which shows a small damage first: perplexity, or KL against the original? Why?",
     },
     dives = { "own-model" },
-
   },
 
   predict {
