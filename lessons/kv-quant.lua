@@ -201,7 +201,7 @@ return lesson {
   predict {
     id = "clock", title = "Half the bytes, half the time?",
     ask = {
-      "One new token looks back at 16,384 earlier ones: 24 query heads on 4 key-value heads of 256. The cache goes from BF16 to fp8, so half the bytes are read. It is timed on this machine now: on its GPU if Saffron uses one, else on one core.",
+      "One new token looks back at 16,384 earlier ones: 24 query heads on 4 key-value heads of 256. The cache goes from BF16 to fp8, so half the bytes are read. It is timed on this machine now: on one core, or on its GPU, if Saffron uses one, for eight chats at once.",
       "How long does attention take, in percent of its time with BF16?",
     },
     number = { unit = "%", scale = "log", within = "20 %", from = 10, to = 500 },
@@ -214,7 +214,7 @@ return lesson {
     compute = function(lab, knob)
       local card, tokens = lab.machine().gpu, math.floor(knob.tokens / 32) * 32
       local function case(name, format, prefill)
-        return { name = name, format = format, tokens = prefill and 8192 or tokens, prefill = prefill, heads = 24, kv_heads = 4, head_dim = 256 }
+        return { name = name, format = format, tokens = prefill and 8192 or tokens, prefill = prefill, sequences = card and not prefill and 8 or nil, heads = 24, kv_heads = 4, head_dim = 256 }
       end
       local cases = { case("BF16", "bf16"), case("FP8", "e4m3"), case("INT8", "int8"), case("INT4", "int4") }
       local options = { cases = cases }
@@ -234,9 +234,9 @@ return lesson {
         bars[i] = { label = e.label, value = e.ms, low = e.low, high = e.high, role = i == 2 and "outcome" or nil, note = fmt(e.bytes / 2 ^ 20) .. " MiB" }
       end
       local blocks = {
-        view.bars { title = string.format("%s, one token looks back at %s", o.card or "One core", fmt(o.tokens)), unit = "ms", bars = bars },
+        view.bars { title = string.format("%s, one token looks back at %s", o.card and o.card .. ", eight chats" or "One core", fmt(o.tokens)), unit = "ms", bars = bars },
         string.format("Half the bytes, %s %% of the time. Each fp8 number is widened before it is multiplied, and with six queries a key there is much to multiply: %s", fmt(o.answer),
-          o.answer < 60 and "here memory is still what it waits for." or "here arithmetic sets much of the pace."),
+          o.answer < 62 and "here memory is still what it waits for." or o.card and "here that, and what a kernel takes to start, count as well. The longer the context, the nearer to half." or "here arithmetic sets much of the pace."),
       }
       if o.card then
         local prefill = 100 * o.list[6].ms / o.list[5].ms

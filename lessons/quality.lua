@@ -70,13 +70,12 @@ return lesson {
     },
     wrong = { 1.5, 1.7, 2, 2.8 },
     knobs = {
-      group = { "128", choices = { "16", "32", "128" }, label = "weights that share a scale", at = 1 },
+      group = { "128", choices = { "32", "128" }, label = "weights that share a scale", at = 1 },
       minimum = { "no", choices = { "no", "yes" }, label = "store a minimum", at = 2 },
-      method = { "rtn", choices = { "rtn", "gptq" }, label = "method", at = 3 },
     },
     compute = function(lab, knob)
       local bits, schemes, zero = { "int8", "int4", "int3", "int2" }, {}, knob.minimum == "yes" and "kivi" or "none"
-      for i, format in ipairs(bits) do schemes[i] = { format = format, scale = "group:" .. knob.group, method = knob.method, zero_point = zero } end
+      for i, format in ipairs(bits) do schemes[i] = { format = format, scale = "group:" .. knob.group, zero_point = zero } end
       local r = measure(lab, schemes)
       local q = lab.quantize(lab.parameter { name = "layers.3.mlp.down_proj" }, { format = "int2", scale = "group:" .. knob.group })
       local text = {}
@@ -95,7 +94,7 @@ return lesson {
         o.minimum and string.format("With a minimum stored for every %s weights INT2 has four values, from the smallest of them to the largest, for %s bits a weight in all.", o.group, fmt(o.bits))
           or string.format("INT2 keeps -1, 0 and 1, and the largest of %s weights sets the scale. In one matrix of layer 4, %s of the weights are now 0.", o.group, percent(o.zeros)),
         view.table { caption = "Read it yourself. Each goes on after: " .. OPENINGS[1], columns = { "weights", "goes on with" }, rows = rows },
-        string.format("So where the cliff stands is a matter of levels. A minimum stored beside each scale costs %s bits a weight here and gives INT2 a fourth value: turn that knob first. Then more scales, then a better method.", fmt(16 / tonumber(o.group))),
+        string.format("So where the cliff stands is a matter of levels. A minimum stored beside each scale costs %s bits a weight here and gives INT2 a fourth value: turn that knob first, then the other.", fmt(16 / tonumber(o.group))),
       }
     end,
     card = {
@@ -175,7 +174,7 @@ return lesson {
       "Do the two still read the same text once one letter differs?",
     },
     wrong = { 100, 50, 2 },
-    knobs = { format = { "INT4", choices = { "INT8", "NVFP4", "INT4", "INT3" }, label = "weights", at = 1 } },
+    knobs = { format = { "INT4", choices = { "INT8", "INT4", "INT3" }, label = "weights", at = 1 } },
     compute = function(lab, knob)
       local scheme, bars, sorted, shown = nil, {}, {}, nil
       for _, f in ipairs(FORMATS) do if f[1] == knob.format then scheme = f[2] end end
@@ -232,7 +231,7 @@ return lesson {
       "Would you bet on the same order on the next 1,024 bytes?",
     },
     wrong = { "nearest", "gptq" },
-    knobs = { bytes = { "1024", choices = { "1024", "4096", "16896" }, label = "bytes of text", at = 1 } },
+    knobs = { bytes = { "1024", choices = { "1024", "12288" }, label = "bytes of text", at = 1 } },
     compute = function(lab, knob)
       local list, names = {}, { "nearest", "GPTQ" }
       local r = measure(lab, { { format = "int4", scale = "group:128" }, { format = "int4", scale = "group:128", method = "gptq" } }, tonumber(knob.bytes))
@@ -259,7 +258,7 @@ return lesson {
           and string.format("By loss %s is ahead on %s bytes, and that proves nothing: the difference is within two of its standard errors. (Paired errors: both read the same bytes, so what is hard for both cancels.)", ahead, fmt(bytes))
           or string.format("By loss %s is ahead on %s bytes, by more than two standard errors of the difference. Now it may be said.", ahead, fmt(bytes)),
         (nearest.delta < gptq.delta) ~= (nearest.kl < gptq.kl)
-          and "KL and favorites say the opposite, and they are the steadier meters. Who is right? Give the loss more text: turn the knob to 16,896."
+          and "KL and favorites say the opposite, and they are the steadier meters. Who is right? Give the loss more text: turn the knob to 12,288."
           or "KL and favorites say the same, and they said it on the shortest text.",
         "Who ranks methods by the third digit of a perplexity, with no error beside it, ranks luck.",
       }
@@ -323,7 +322,7 @@ return lesson {
       for l = 0, 5 do
         for _, name in ipairs(MATRICES) do
           local full = "layers." .. l .. "." .. name
-          local q = lab.linear { x = lab.activations { site = full, tokens = 128 }, w = lab.parameter { name = full }, weights = { knob.format, "group:128" } }
+          local q = lab.linear { x = lab.activations { site = full, tokens = 64 }, w = lab.parameter { name = full }, weights = { knob.format, "group:128" } }
           local e = 100 * 10 ^ (-q.output_sqnr_db / 20)
           errors, worst = errors + e / 42, math.max(worst, e)
         end
@@ -391,7 +390,7 @@ return lesson {
 
   explore {
     id = "table", title = "Methods, activations, caches",
-    ask = "Weights were only the start. What else the lab can do to this model, ranked by loss on 1,024 bytes; a rank is shared within two standard errors. Turn the knob.",
+    ask = "Weights were only the start. What else the lab can do to this model, ranked by loss on 512 bytes; a rank is shared within two standard errors. Turn the knob.",
     knobs = { what = { "activations too", choices = { "methods", "activations too", "cache" }, label = "compare", at = 1 } },
     compute = function(lab, knob)
       local runs, names = {}, {}
@@ -400,7 +399,6 @@ return lesson {
       end
       if knob.what == "methods" then
         for i, method in ipairs { "rtn", "gptq", "hadamard" } do add("INT4, " .. ({ "nearest", "GPTQ", "rotated" })[i], { format = "int4", scale = "group:128", method = method }) end
-        for i, method in ipairs { "rtn", "hadamard" } do add("INT3, " .. ({ "nearest", "rotated" })[i], { format = "int3", scale = "group:128", method = method }) end
       elseif knob.what == "cache" then
         for _, format in ipairs { "int8", "e4m3", "int4", "int3" } do add(format:upper() .. ", a token", nil, nil, { format = format, scale = "token" }) end
         add("INT2, minimum, 32", nil, nil, { format = "int2", scale = "group:32", zero_point = "kivi" })
@@ -409,7 +407,7 @@ return lesson {
         add("INT8, one scale", { format = "int8", scale = "channel" }, { format = "int8", scale = "tensor" })
         add("NVFP4", { format = "nvfp4" }, { format = "nvfp4" })
       end
-      local r = lab.quality { tokens = TOKENS, runs = runs }
+      local r = lab.quality { tokens = 512, runs = runs }
       local list = {}
       for i, q in ipairs(r) do list[i] = { rank = q.rank, label = names[i], delta = q.delta, error = q.delta_se, kl = q.kl, changed = 100 * (1 - q.top1) } end
       table.sort(list, function(a, b) return a.delta < b.delta end)
@@ -479,7 +477,7 @@ llama-perplexity -m q4.gguf -f text.txt --kl-divergence-base f16.kld --kl-diverg
     "The error of a mean falls with the root of the length: four times the text halves it. What must be resolved decides: a difference of 0.01 bits wants an error of 0.003.",
     compute = function(lab)
       local rows = {}
-      for i, n in ipairs { 512, 1024, 2048 } do
+      for i, n in ipairs { 256, 512, 1024 } do
         local r = measure(lab, { { format = "int4", scale = "group:128" } }, n)[1]
         rows[i] = { fmt(n), string.format("%+.4f", r.delta), string.format("%.4f", r.delta_se), string.format("%.4f", r.kl) }
       end
