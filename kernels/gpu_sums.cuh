@@ -8,7 +8,13 @@
 
 #include "kernels/gpu_cast.cuh"
 
-enum { SUMS_THREADS = 256, SUMS_AHEAD = 4 };      /* of two runs each; SUMS_AHEAD for sources of 16 bits */
+enum { SUMS_AHEAD = 4 };            /* steps, of two runs, that are asked for before they are used; half as many in FP32 */
+
+/* How the threads of a multiprocessor are shared out: registers for much arithmetic, or more warps for little. */
+template <class F, class S> struct sums_block {
+    static constexpr bool MUCH = F::GROUP == 16 || F::GROUP == 32 || S::TYPE == GPU_FP32;
+    static constexpr int THREADS = MUCH ? 64 : 256, BLOCKS = S::TYPE == GPU_FP32 ? 8 : MUCH ? 12 : 4;
+};
 
 /* ---- Sums ------------------------------------------------------------------------------------------ */
 
@@ -239,7 +245,7 @@ static __device__ __forceinline__ void take_two(const gpu_cast &c, plain_sums &s
             F::template round<S, false>(r[k], y, w, values);
         else
             F::template round<S, true>(r[k], y, w, values);
-        store_codes<F>(codes, k * 8, w);
+        store_codes<F>(codes, k * 8, w, true);
         add_plain<F, S, FIND>(sums, x, values, s[k].scale * (1 / F::UNIT));
     }
 }
@@ -249,7 +255,7 @@ template <class F, class S, bool FIND>
 static __device__ __forceinline__ bool plain_chunk(const gpu_cast &c, size_t chunk, uint4 *ring, lanes &l)
 {
     constexpr int WORDS = sizeof(typename S::raw) / sizeof(uint4), PLACES = 2 * WORDS, AHEAD = SUMS_AHEAD / WORDS;
-    constexpr int STEPS = GPU_SUMS_OF / 128;
+    constexpr int STEPS = GPU_SUMS_OF / 128, THREADS = sums_block<F, S>::THREADS;
     const size_t first = chunk * (GPU_SUMS_OF / 8) + threadIdx.x % 8;
     const uint4 *from = (const uint4 *)c.x + first * WORDS;
     uint32_t *codes = (uint32_t *)c.codes + first * (F::BITS / 4);
@@ -258,7 +264,7 @@ static __device__ __forceinline__ bool plain_chunk(const gpu_cast &c, size_t chu
     auto ask_step = [&](int place) {
 #pragma unroll
         for (int k = 0; k < PLACES; k++)
-            ask(&ring[(place * PLACES + k) * SUMS_THREADS], from + k / WORDS * 8 * WORDS + k % WORDS);
+            ask(&ring[(place * PLACES + k) * THREADS], from + k / WORDS * 8 * WORDS + k % WORDS);
         from += 8 * PLACES;
     };
 #pragma unroll
@@ -268,9 +274,9 @@ static __device__ __forceinline__ bool plain_chunk(const gpu_cast &c, size_t chu
     for (int step = 0; step < STEPS; step++) {
         const int place = step % AHEAD;
         ask_wait<AHEAD - 1>();
-        const uint4 *mine = &ring[place * PLACES * SUMS_THREADS];
-        const typename S::raw r[2] = {S::gather(mine, SUMS_THREADS),
-                                      S::gather(mine + WORDS * SUMS_THREADS, SUMS_THREADS)};
+        const uint4 *mine = &ring[place * PLACES * THREADS];
+        const typename S::raw r[2] = {S::gather(mine, THREADS),
+                                      S::gather(mine + WORDS * THREADS, THREADS)};
         if (step < STEPS - AHEAD)
             ask_step(place);
         ask_end();
@@ -291,11 +297,13 @@ static __device__ __forceinline__ bool plain_chunk(const gpu_cast &c, size_t chu
 
 /* A warp takes four chunks; it is quick if all four are there and the scale of the tensor allows it. */
 template <class F, class S, bool FIND>
-static __global__ void __launch_bounds__(SUMS_THREADS, 4) cast_chunks(const __grid_constant__ gpu_cast c, bool quick)
+static __global__ void __launch_bounds__(sums_block<F, S>::THREADS, sums_block<F, S>::BLOCKS)
+    cast_chunks(const __grid_constant__ gpu_cast c, bool quick)
 {
-    __shared__ uint4 ring[2 * SUMS_AHEAD * SUMS_THREADS];
+    constexpr int THREADS = sums_block<F, S>::THREADS;
+    __shared__ uint4 ring[2 * SUMS_AHEAD * THREADS];
     const size_t n = c.rows * c.cols, chunks = (n + GPU_SUMS_OF - 1) / GPU_SUMS_OF;
-    const size_t chunk = (blockIdx.x * (size_t)SUMS_THREADS + threadIdx.x) / 8;
+    const size_t chunk = (blockIdx.x * (size_t)THREADS + threadIdx.x) / 8;
     lanes l = {};
     bool plain = quick && (chunk / 4 * 4 + 4) * GPU_SUMS_OF <= n;
     if (plain)
@@ -321,8 +329,9 @@ template <class F, class S, bool FIND> static enum kernel_status launch_chunks(s
     if (F::GROUP > 0 && c->cols % (8 * F::RUNS))
         return gpu_refuse(KERNEL_BAD_SHAPE, "cannot sum errors of rows that end within a block of %d", F::GROUP);
     size_t chunks = (n + GPU_SUMS_OF - 1) / GPU_SUMS_OF;
+    constexpr int THREADS = sums_block<F, S>::THREADS;
     cast_chunks<F, S, FIND>
-        <<<blocks_for(chunks, SUMS_THREADS / 8), SUMS_THREADS, 0, g->stream>>>(*c, quick_scales(c, F::GROUP));
+        <<<blocks_for(chunks, THREADS / 8), THREADS, 0, g->stream>>>(*c, quick_scales(c, F::GROUP));
     return gpu_launched(g, "cast_chunks");
 }
 

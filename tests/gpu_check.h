@@ -15,6 +15,7 @@ struct gpu_checks {
     struct gpu *g;
     bool small;                 /* sizes for compute-sanitizer, which is a hundred times slower */
     bool exhaustive;            /* all 2^32 floats too */
+    bool tuned;                 /* of them, only what has a fast encoder */
     const char *only;           /* run the tests whose name contains this; NULL: all */
     unsigned part, parts;       /* which of how many processes that share the work; 0 of 1: all of it */
     int  passed, failed;

@@ -1,6 +1,6 @@
 /* gpu_test.c: the CUDA kernels against the scalar reference, on a real card; skips without one.
  * Prints a line for each failure and "N passed N failed" at the end. Needs nothing but kernels/ and the module.
- * --small: sizes for compute-sanitizer. --exhaustive: all 2^32 floats. --device N. --only WORD: some tests.
+ * --small: sizes for compute-sanitizer. --exhaustive: all 2^32 floats (--tuned: of the fast encoders). --device N. --only WORD: some tests.
  * --part K/N: one of N processes, K from 0, that share the work of encode, quantize, cast and all-floats. */
 #include <math.h>
 #include <stdarg.h>
@@ -156,6 +156,7 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         c.small |= strcmp(argv[i], "--small") == 0;
         c.exhaustive |= strcmp(argv[i], "--exhaustive") == 0;
+        c.tuned |= strcmp(argv[i], "--tuned") == 0;
         if (strcmp(argv[i], "--device") == 0 && i + 1 < argc)
             index = atoi(argv[++i]);
         else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)

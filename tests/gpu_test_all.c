@@ -216,7 +216,8 @@ void gpu_test_all(struct gpu_checks *c)
         }
         c->m->upload(c->g, on_card, x, PIECE * sizeof *x);
         for (int k = 0; k < count; k++)
-            check_piece(c, &list[k], x, piece * PIECE);
+            if (list[k].fasts || !c->tuned)
+                check_piece(c, &list[k], x, piece * PIECE);
         printf("all floats: piece %u of %d\n", piece, PIECES);
     }
     for (int k = 0; k < count; k++) {
