@@ -14,17 +14,9 @@ static const unsigned ALL = 0xffffffffu;            /* the threads of a warp */
 
 /* ---- Eight values ---------------------------------------------------------------------------------- */
 
-/* Codes of run i. `soon`: the rest of the line follows soon, so that it should stay in the cache until then. */
-template <class F>
-static __device__ __forceinline__ void store_codes(void *codes, size_t i, const uint32_t *w, bool soon = false)
+template <class F> static __device__ __forceinline__ void store_codes(void *codes, size_t i, const uint32_t *w)
 {
-    if (soon && F::BITS == 16)
-        ((uint4 *)codes)[i] = make_uint4(w[0], w[1], w[2], w[3]);
-    else if (soon && F::BITS == 8)
-        ((uint2 *)codes)[i] = make_uint2(w[0], w[1]);
-    else if (soon)
-        ((uint32_t *)codes)[i] = w[0];
-    else if (F::BITS == 16)
+    if (F::BITS == 16)
         __stcs((uint4 *)codes + i, make_uint4(w[0], w[1], w[2], w[3]));
     else if (F::BITS == 8)
         __stcs((uint2 *)codes + i, make_uint2(w[0], w[1]));

@@ -8,7 +8,7 @@
 
 #include "kernels/gpu_cast.cuh"
 
-enum { SUMS_AHEAD = 4 };            /* steps, of two runs, that are asked for before they are used; half as many in FP32 */
+enum { SUMS_AHEAD = 4 };        /* steps, of two runs, that are asked for before they are used; of FP32, half as many */
 
 /* How the threads of a multiprocessor are shared out: registers for much arithmetic, or more warps for little. */
 template <class F, class S> struct sums_block {
@@ -199,10 +199,14 @@ template <class F, bool FIND> static __device__ __forceinline__ size_t first_sca
     return first + (F::GROUP == 128 ? 0 : F::GROUP == 32 ? t / 4 : FIND ? t % 2 * 4 + t / 2 : t / 2);
 }
 
-static __device__ __forceinline__ void ask(uint4 *to, const uint4 *from)
+/* WORDS is how many a run has: of two, each is half of what is fetched, so that the first cache is to keep it. */
+template <int WORDS> static __device__ __forceinline__ void ask(uint4 *to, const uint4 *from)
 {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;"
-                 ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from) : "memory");
+    const unsigned at = (unsigned)__cvta_generic_to_shared(to);
+    if (WORDS == 1)
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+    else
+        asm volatile("cp.async.ca.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
 }
 
 static __device__ __forceinline__ void ask_end(void)
@@ -245,7 +249,7 @@ static __device__ __forceinline__ void take_two(const gpu_cast &c, plain_sums &s
             F::template round<S, false>(r[k], y, w, values);
         else
             F::template round<S, true>(r[k], y, w, values);
-        store_codes<F>(codes, k * 8, w, true);
+        store_codes<F>(codes, k * 8, w);
         add_plain<F, S, FIND>(sums, x, values, s[k].scale * (1 / F::UNIT));
     }
 }
@@ -264,7 +268,7 @@ static __device__ __forceinline__ bool plain_chunk(const gpu_cast &c, size_t chu
     auto ask_step = [&](int place) {
 #pragma unroll
         for (int k = 0; k < PLACES; k++)
-            ask(&ring[(place * PLACES + k) * THREADS], from + k / WORDS * 8 * WORDS + k % WORDS);
+            ask<WORDS>(&ring[(place * PLACES + k) * THREADS], from + k / WORDS * 8 * WORDS + k % WORDS);
         from += 8 * PLACES;
     };
 #pragma unroll

@@ -1,7 +1,8 @@
 /* gpu_test.c: the CUDA kernels against the scalar reference, on a real card; skips without one.
  * Prints a line for each failure and "N passed N failed" at the end. Needs nothing but kernels/ and the module.
- * --small: sizes for compute-sanitizer. --exhaustive: all 2^32 floats (--tuned: of the fast encoders). --device N. --only WORD: some tests.
- * --part K/N: one of N processes, K from 0, that share the work of encode, quantize, cast and all-floats. */
+ * --small: sizes for compute-sanitizer. --exhaustive: all 2^32 floats (--tuned: of the fast encoders). --device N.
+ * --only WORD: some tests. --part K/N: one of N processes, K from 0, that share the work of encode, quantize, cast and
+ * all-floats. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
