@@ -10,6 +10,7 @@
 
 /* The two 16-bit types that tensor cores take, behind one set of names; a register holds two values. */
 struct pair_fp16 {
+    static constexpr bool fp16 = true;
     static __device__ __forceinline__ uint32_t make(float low, float high)
     {
         __half2 v = __floats2half2_rn(low, high);
@@ -43,6 +44,7 @@ struct pair_fp16 {
 };
 
 struct pair_bf16 {
+    static constexpr bool fp16 = false;
     static __device__ __forceinline__ uint32_t make(float low, float high)
     {
         __nv_bfloat162 v = __floats2bfloat162_rn(low, high);
@@ -85,6 +87,15 @@ struct gpu_built {
     static constexpr bool here = SMALL;
 #endif
 };
+
+/* The first thing that a kernel launched by gpu_follow does: what the kernel before it wrote is there from here on, and
+ * the one after it may get ready. */
+static __device__ __forceinline__ void grid_follows()
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait; griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
 
 static __device__ __forceinline__ uint32_t shared_address(const void *p)
 {

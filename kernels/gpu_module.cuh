@@ -39,6 +39,21 @@ static inline enum kernel_status gpu_launched(const struct gpu *g, const char *k
     return gpu_check(g, cudaGetLastError(), kernel);
 }
 
+/* Launches a kernel that begins with grid_follows (gpu_mma.cuh): from compute capability 9.0 on it gets ready while the
+ * one before it ends. */
+template <class... ARGS>
+static inline enum kernel_status gpu_follow(const struct gpu *g, void (*kernel)(ARGS...), dim3 grid, unsigned threads,
+                                            size_t shared, const char *name, ARGS... args)
+{
+    cudaLaunchAttribute early = {};
+    cudaLaunchConfig_t config = {};
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
+    config.gridDim = grid, config.blockDim = threads, config.dynamicSmemBytes = shared, config.stream = g->stream;
+    config.attrs = &early, config.numAttrs = g->about.capability >= 90 ? 1 : 0;
+    return gpu_check(g, cudaLaunchKernelEx(&config, kernel, args...), name);
+}
+
 /* Which of a kernel's two sizes a card takes; see gpu_built in gpu_mma.cuh. */
 static inline bool gpu_small(const struct gpu *g)
 {

@@ -247,6 +247,8 @@ void gpu_test_attention(struct gpu_checks *t)
         {1, 300, 6, 1, 256, 320, {300}},
         {3, 130, 4, 2, 128, 480, {480, 65, 257}},
         {2, 200, 3, 1, 64, 288, {280, 200}},
+        {1, 130, 2, 1, 256, 1024, {1001}},
+        {2, 257, 2, 1, 128, 1536, {1500, 640}},
     };
     check_all(t, GPU_ATTENTION, decode, t->small ? 4 : sizeof decode / sizeof decode[0]);
     check_all(t, GPU_PREFILL, prefill, t->small ? 5 : sizeof prefill / sizeof prefill[0]);
