@@ -145,6 +145,8 @@ static const struct host_doc docs[] = {
       "A copy with these columns, from 1, of another tensor, or 0." },
     { "tensor:multiplied", "factors: tensor", "tensor", "A copy with each column times its element of one row." },
     { "tensor:divided", "factors: tensor", "tensor", "A copy with each column divided by its element of one row." },
+    { "tensor:correlated", "r: number", "tensor",
+      "A copy whose columns, independent before and of one size, correlate with their neighbors by r." },
     { "tensor:rotated", "", "tensor", "A copy with each row turned by the Hadamard rotation of its length." },
     { "tensor:maxima", "part: string", "tensor", "The largest |x| of each \"row\" or \"column\", as one row." },
     { "tensor:count", "limit: number", "integer", "How many values exceed it in size." },

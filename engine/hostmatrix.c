@@ -235,6 +235,23 @@ static int tensor_divided(lua_State *L)
     return scaled(L, true, "columns divided");
 }
 
+/* t:correlated(r) -> each column is r times the one before it and sqrt(1 - r^2) times its own: columns that were
+ * independent, of one size, keep that size, and correlate by r ^ distance. */
+static int tensor_correlated(lua_State *L)
+{
+    const struct shared *of = hosttensor_check(L, 1);
+    double r = luaL_checknumber(L, 2);
+    luaL_argcheck(L, r >= -1 && r <= 1, 2, "a correlation is from -1 to 1");
+    struct shared *s = push_copy(L, of, "correlated");
+    for (size_t i = 0; i < s->rows; i++)
+        for (size_t j = 1; j < s->cols; j++) {
+            float *x = &s->values[i * s->cols + j];
+            *x = (float)(r * (double)x[-1] + sqrt(1 - r * r) * (double)x[0]);
+        }
+    hosttensor_measure(s);
+    return 1;
+}
+
 /* t:rotated() -> each row by the Hadamard rotation of its length. */
 static int tensor_rotated(lua_State *L)
 {
@@ -324,6 +341,7 @@ const struct lab_function hostmatrix_methods[] = {
     { "replaced", tensor_replaced, 5 },
     { "multiplied", tensor_multiplied, 5 },
     { "divided", tensor_divided, 5 },
+    { "correlated", tensor_correlated, 5 },
     { "rotated", tensor_rotated, 10 },
     { "maxima", tensor_maxima, 5 },
     { "count", tensor_count, 5 },

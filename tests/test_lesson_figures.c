@@ -156,7 +156,7 @@ static void answers_are_as_planned(void **state)
 static void every_question_is_listed(void **state)
 {
     static const char *const ids[] = { "grids", "memory-wall", "kv-cache", "scales", "outliers", "quantization",
-                                      "smoothquant", "rotation", "quality", "kv-quant" };
+                                      "smoothquant", "gptq", "rotation", "quality", "kv-quant" };
     int missing = 0, listed = 0;
     (void)state;
     for (size_t l = 0; l < sizeof ids / sizeof ids[0]; l++) {

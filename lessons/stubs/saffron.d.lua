@@ -805,6 +805,11 @@ function tensor:multiplied(factors) end
 ---@return tensor
 function tensor:divided(factors) end
 
+--- A copy whose columns, independent before and of one size, correlate with their neighbors by r.
+---@param r number
+---@return tensor
+function tensor:correlated(r) end
+
 --- A copy with each row turned by the Hadamard rotation of its length.
 ---@return tensor
 function tensor:rotated() end
