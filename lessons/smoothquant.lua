@@ -128,7 +128,7 @@ return lesson {
       "What W takes over, it has to carry. How many channels is that, here and in the twin?",
       "The less W suffers, the further right the two curves cross.",
     },
-    wrong = { 0.5, 0.6, 0.4 },
+    wrong = { 0.5, 0.4, 0.3 },
     knobs = { layer = { "feed-forward", choices = { "query", "attention out", "feed-forward", "after GELU" }, label = "layer", at = 1 } },
     compute = function(lab, knob)
       local names = { query = { "wide_attention_in", "query_weight" }, ["attention out"] = { "wide_attention_out_in", "attention_out_weight" },
