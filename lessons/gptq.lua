@@ -168,7 +168,7 @@ return lesson {
     reveal = function(o)
       return {
         view.plot { x = { label = "the new inputs correlate by", from = -1, to = 1 }, y = { label = "output", unit = "dB", from = 10, to = 30 },
-          series = { { label = "GPTQ", x = o.x, y = o.gptq, role = "outcome" }, { label = "nearest", x = o.x, y = o.nearest } }, refs = { { x = o.r } } },
+          series = { { label = "GPTQ", x = o.x, y = o.gptq, role = "outcome" }, { label = "nearest", x = o.x, y = o.nearest } }, refs = { { x = o.r, label = math.abs(o.r) < 0.01 and "white noise" or fmt(o.r) } } },
         math.abs(o.r) < 0.01 and string.format("%s: exactly the weights' own meter, %s. Independent features cancel nothing, so the output's error is the weights' error, and GPTQ made that larger.", db(o.answer), db(o.weights[2]))
           or string.format("At %s: GPTQ %s, nearest %s.", fmt(o.r), db(o.answer), db(o.near)),
         "GPTQ's gain is a bet that inputs will go on to correlate as they did. Nearest rounding bets nothing. On features that turn against each other, at the left, each payment adds to the debt.",

@@ -406,7 +406,7 @@ return lesson {
 
   dive {
     id = "training", title = "Does SmoothQuant need training, or data?",
-    "No training. But s needs the largest value of each channel, so some text must flow through once; the paper takes 512 sentences. A fixed scale for X needs the same text. Few tokens are enough for s, since an outlier channel is large at nearly every token.",
+    "No training. But s needs the largest value of each channel, so some text must flow through once; the paper takes 512 sentences. A fixed scale for X needs the same text. A few dozen tokens do most of it, since an outlier channel is large at nearly every token; a single one does not show all channels, and ruins the layer.",
     compute = function(lab)
       local all, w = lab.tensor "minilm/wide_ffn_in", lab.tensor "minilm/ffn_weight"
       local rest, rows = all:with { rows = { 1, 768 }, value = 0 }, {}
