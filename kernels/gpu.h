@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-enum { GPU_MODULE_VERSION = 2, GPU_DEVICES_MOST = 64 };
+enum { GPU_MODULE_VERSION = 3, GPU_DEVICES_MOST = 64 };
 
 struct gpu;                     /* an opened device: its stream and scratch memory */
 

@@ -108,6 +108,13 @@ static __device__ __forceinline__ void copy_16(uint32_t to, const void *from)
     asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
 }
 
+/* The same if `there`. */
+static __device__ __forceinline__ void copy_16_if(bool there, uint32_t to, const void *from)
+{
+    asm volatile("{ .reg .pred p; setp.ne.b32 p, %2, 0; @p cp.async.cg.shared.global.L2::128B [%0], [%1], 16; }"
+                 ::"r"(to), "l"(from), "r"((int)there) : "memory");
+}
+
 static __device__ __forceinline__ void copies_commit()
 {
     asm volatile("cp.async.commit_group;" ::: "memory");

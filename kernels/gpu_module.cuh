@@ -19,6 +19,7 @@ extern const struct gpu_kernel gpu_encode_rows[];
 extern const struct gpu_kernel gpu_cast_rows[];
 extern const struct gpu_kernel gpu_cast_block_rows[];
 extern const struct gpu_kernel gpu_uncast_rows[];
+extern const struct gpu_kernel gpu_pack_rows[];
 extern const struct gpu_kernel gpu_product_rows[];
 extern const struct gpu_kernel gpu_attention_rows[];
 extern const struct gpu_kernel gpu_prefill_rows[];

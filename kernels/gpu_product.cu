@@ -1,476 +1,432 @@
 /* gpu_product.cu: y = x W^T for up to 64 tokens, weights of 16, 8 and 4 bits streamed once from memory.
- * A block is 8 or 16 warps on as many tiles of 16 rows; all walk along the columns, each copying its own records to a
- * ring in shared memory (cp.async, chunks ahead), decoding them in registers, and multiplying with mma.m16n8k16.
- * The work, rows times chunks, is cut into as many equal runs as there are blocks. A run may begin inside a row: its
- * sums are then handed to the block that began that row, which adds them in order, so that the result never varies. */
-#include "kernels/gpu_product.h"
-
-#include <string.h>
-
+ * A warp copies its own slices to a ring in shared memory (cp.async, ahead), decodes them in registers and multiplies
+ * with mma.m16n8k16. The warps of a block are TILES teams: a team has 32 rows, and its SPLIT warps take turns along the
+ * columns; at the end of the rows their sums are added up.
+ * The work, blocks of rows times chunks, is cut into as many equal runs as there are multiprocessors. A run may begin
+ * inside a block of rows: its sums are then left for the run that began these rows, which adds them in order, so that
+ * the result never varies. */
 #include "kernels/gpu_module.cuh"
-#include "kernels/gpu_words.cuh"
-
-enum weight { W_BF16, W_FP16, W_INT8, W_E4M3, W_INT4, W_MXFP4, W_NVFP4 };
-
-/* Where in its chunk lane t finds value i (0 to 3) of instruction m (0 to 7); i 2 and 3 are the second half of k. */
-static __device__ __forceinline__ int column_of(int m, int t, int i)
-{
-    return 32 * (m / 2) + 8 * t + 4 * (m % 2) + i;
-}
-
-/* ---- Packing --------------------------------------------------------------------------------------- */
-
-struct packing {
-    uint8_t *records;
-    const void *codes, *scales;
-    int rows, cols, chunks, tiles, bits, group, scale_bytes, record, offset;     /* offset: added to codes of int4 */
-};
-
-static __device__ uint32_t code_at(const struct packing &p, int row, int col)
-{
-    if (row >= p.rows || col >= p.cols)
-        return 0;
-    size_t i = (size_t)row * p.cols + col;
-    return p.bits == 16 ? ((const uint16_t *)p.codes)[i] : ((const uint8_t *)p.codes)[i];
-}
-
-/* Value i of instruction m, in row g or g + 8, for lane (g, t) of a record. */
-static __device__ uint32_t value_at(const struct packing &p, int tile, int chunk, int lane, int m, int half, int i)
-{
-    uint32_t code = code_at(p, tile * GPU_TILE + lane / 4 + 8 * half, chunk * GPU_CHUNK + column_of(m, lane % 4, i));
-    return p.bits == 4 ? (code + p.offset) & 15 : code;
-}
-
-/* The 32-bit word `w` of lane `lane` (words of a lane count from 0 over the whole record). */
-static __device__ uint32_t word_at(const struct packing &p, int tile, int chunk, int lane, int w)
-{
-    uint32_t word = 0;
-    if (p.bits == 16) {                     /* register w % 4 of instruction w / 4 */
-        int half = w % 2, i = w % 4 / 2 * 2;
-        return value_at(p, tile, chunk, lane, w / 4, half, i) |
-               value_at(p, tile, chunk, lane, w / 4, half, i + 1) << 16;
-    }
-    if (p.bits == 8) {                      /* bytes 0 and 2 are one register, 1 and 3 the next */
-        for (int b = 0; b < 4; b++)
-            word |= value_at(p, tile, chunk, lane, w / 2, b % 2, w % 2 * 2 + b / 2) << 8 * b;
-        return word;
-    }
-    for (int n = 0; n < 8; n++)             /* nibbles r and r + 4 are register r */
-        word |= value_at(p, tile, chunk, lane, w, n % 2, n % 4 / 2 * 2 + n / 4) << 4 * n;
-    return word;
-}
-
-/* Byte b of the scales of a record. */
-static __device__ uint8_t scale_byte(const struct packing &p, int tile, int chunk, int b)
-{
-    int per_row = GPU_CHUNK / p.group, row, group, byte = 0;
-    if (p.group == 128) {                   /* FP16, a row after the other */
-        row = b / 2;
-        group = 0;
-        byte = b % 2;
-    } else if (p.group == 32) {             /* rows g and g + 8 of a lane are neighbors */
-        row = b / 8 + b % 8 / 4 * 8;
-        group = b % 4;
-    } else {                                /* the same for each half of the columns that a lane sees */
-        row = b / 16 + b % 8 / 4 * 8;
-        group = b % 4 * 2 + b / 8 % 2;
-    }
-    row += tile * GPU_TILE;
-    group += chunk * per_row;
-    int groups = (p.cols + p.group - 1) / p.group;
-    if (row >= p.rows || group >= groups)
-        return 0;
-    return ((const uint8_t *)p.scales)[((size_t)row * groups + group) * p.scale_bytes + byte];
-}
-
-/* One thread a word of 32 bits. */
-static __global__ void pack_records(struct packing p)
-{
-    size_t words = p.record / 4, count = (size_t)p.tiles * p.chunks * words, code_words = 16 * GPU_CHUNK * p.bits / 32;
-    for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < count; i += (size_t)gridDim.x * blockDim.x) {
-        int word = (int)(i % words), chunk = (int)(i / words % p.chunks), tile = (int)(i / words / p.chunks);
-        uint32_t v = 0;
-        if (word < (int)code_words) {       /* 16 bytes a lane, then the next 16 of the first lane */
-            v = word_at(p, tile, chunk, word / 4 % 32, word / 128 * 4 + word % 4);
-        } else {
-            for (int b = 0; b < 4; b++)
-                v |= (uint32_t)scale_byte(p, tile, chunk, (word - (int)code_words) * 4 + b) << 8 * b;
-        }
-        ((uint32_t *)p.records)[i] = v;
-    }
-}
-
-static enum kernel_status launch_pack(struct gpu *g, const void *work)
-{
-    const struct gpu_pack *k = (const struct gpu_pack *)work;
-    const struct gpu_layout *l = k->w->layout;
-    struct packing p = {k->w->records, k->codes, k->scales, k->w->rows, k->w->cols, (int)gpu_chunks(k->w),
-                        (int)gpu_tiles(k->w), l->bits, l->group, l->scale_bytes, (int)l->record,
-                        strcmp(l->format, "int4") == 0 ? 8 : 0};
-    size_t words = gpu_weights_bytes(k->w) / 4;
-    if (words == 0)
-        return KERNEL_OK;
-    pack_records<<<gpu_blocks(g, words, 256, 256, 4), 256, 0, g->stream>>>(p);
-    return gpu_launched(g, "pack_records");
-}
-
-/* ---- The product ----------------------------------------------------------------------------------- */
+#include "kernels/gpu_slice.cuh"
 
 struct product {
     const uint8_t *records;
     const float *row_scale;
-    const uint4 *x;             /* [batch, chunks * 16] of 8 values */
+    const uint4 *x;             /* [batch, x_row] of 8 values */
     float *y;
-    float *parts;               /* [blocks, batch, rows of a block] sums handed over */
-    unsigned *ready;            /* [blocks] 1: the part is there */
+    uint64_t *parts;            /* [blocks, TILES, 8 NT, 32] sums left for another run, each with its mark */
     float scale;
-    int rows, batch, chunks, tiles;
-    int items;                  /* row blocks times chunks */
+    int rows, batch, chunks, tiles;     /* chunks: of the columns of a slice */
+    int x_row;                  /* of x, in 16 bytes */
+    int run, longer;            /* items, row blocks times chunks, of a run; the first `longer` runs have one more */
 };
 
 enum {
-    X_ROW = 320,                /* bytes of a token's chunk in shared memory: 256 and room against bank conflicts */
+    X_ROW_MOST = 320,           /* of shape: a row of x in shared memory */
     SHARED_MOST = 227 * 1024,   /* of a block's shared memory, or SHARED_SMALL: see gpu_built */
     SHARED_SMALL = 99 * 1024,
 };
 
-template <enum weight W>
-struct weight_traits;
-template <> struct weight_traits<W_BF16> { enum { BITS = 16, RECORD = 4096 }; };
-template <> struct weight_traits<W_FP16> { enum { BITS = 16, RECORD = 4096 }; };
-template <> struct weight_traits<W_INT8> { enum { BITS = 8, RECORD = 2048 }; };
-template <> struct weight_traits<W_E4M3> { enum { BITS = 8, RECORD = 2048 }; };
-template <> struct weight_traits<W_INT4> { enum { BITS = 4, RECORD = 1056 }; };
-template <> struct weight_traits<W_MXFP4> { enum { BITS = 4, RECORD = 1088 }; };
-template <> struct weight_traits<W_NVFP4> { enum { BITS = 4, RECORD = 1152 }; };
-
-/* The A fragments of instruction pair q (0 to 3) of a record at `from`, decoded; `held` keeps what a 16-byte load
- * brought for the next pair. */
-template <class PAIR, enum weight W>
-static __device__ __forceinline__ void fragments(uint32_t from, int lane, int q, uint4 &held, uint32_t a[2][4])
-{
-    enum { BITS = weight_traits<W>::BITS };
-    if constexpr (BITS == 16) {
-        for (int m = 0; m < 2; m++) {
-            uint4 v = load_shared_16(from + ((2 * q + m) * 32 + lane) * 16);
-            a[m][0] = v.x, a[m][1] = v.y, a[m][2] = v.z, a[m][3] = v.w;
-        }
-    } else if constexpr (BITS == 8) {
-        constexpr enum codes CODES = W == W_INT8 ? CODES_INT8 : CODES_E4M3;
-        uint4 v = load_shared_16(from + (q * 32 + lane) * 16);
-        words<PAIR, CODES>::decode(v.x, a[0]);
-        words<PAIR, CODES>::decode(v.y, a[0] + 2);
-        words<PAIR, CODES>::decode(v.z, a[1]);
-        words<PAIR, CODES>::decode(v.w, a[1] + 2);
-    } else {
-        constexpr enum codes CODES = W == W_INT4 ? CODES_INT4 : CODES_E2M1;
-        if (q % 2 == 0)
-            held = load_shared_16(from + (q / 2 * 32 + lane) * 16);
-        words<PAIR, CODES>::decode(q % 2 ? held.z : held.x, a[0]);
-        words<PAIR, CODES>::decode(q % 2 ? held.w : held.y, a[1]);
-    }
-}
-
-/* An E4M3 byte, never negative, as a pair of the same value: times 2^7 in FP16, times 2^119 in BF16. With E2M1 codes
- * that gives value times scale times 2^-7 in both, exactly. */
-template <class PAIR>
-static __device__ __forceinline__ uint32_t block_scale(uint32_t byte);
-
-template <>
-__device__ __forceinline__ uint32_t block_scale<pair_fp16>(uint32_t byte)
-{
-    return pair_fp16::mul(byte * 0x00800080u, 0x78007800u);                      /* 2^-8 times 2^15 */
-}
-
-template <>
-__device__ __forceinline__ uint32_t block_scale<pair_bf16>(uint32_t byte)
-{
-    return pair_bf16::mul(pair_bf16::mul(byte * 0x00100010u, 0x7b807b80u), 0x7b007b00u);     /* 2^-120 2^120 2^119 */
-}
-
-/* sums += record * x for one chunk. */
-template <class PAIR, enum weight W, int NT>
-static __device__ __forceinline__ void multiply_chunk(uint32_t record, uint32_t x, int lane, float sums[NT][4])
-{
-    const int g = lane / 4, t = lane % 4;
-    uint4 held = {};
-    float part[NT][4] = {};
-    uint32_t scales[2] = {};
-    if constexpr (W == W_NVFP4) {
-        uint2 v = load_shared_8(record + 1024 + (g * 2 + t / 2) * 8);
-        scales[0] = v.x, scales[1] = v.y;
-    }
-    if constexpr (W == W_MXFP4) {
-        uint2 v = load_shared_8(record + 1024 + g * 8);
-        scales[0] = v.x, scales[1] = v.y;
-    }
-#pragma unroll
-    for (int q = 0; q < 4; q++) {
-        uint32_t a[2][4];
-        fragments<PAIR, W>(record, lane, q, held, a);
-        if constexpr (W == W_NVFP4)
-#pragma unroll
-            for (int h = 0; h < 2; h++) {
-                uint32_t s = block_scale<PAIR>(scales[h] >> 8 * q & 255);
-                a[0][h] = PAIR::mul(a[0][h], s), a[0][2 + h] = PAIR::mul(a[0][2 + h], s);
-                a[1][h] = PAIR::mul(a[1][h], s), a[1][2 + h] = PAIR::mul(a[1][2 + h], s);
-            }
-        if constexpr (W == W_MXFP4 && words<PAIR, CODES_E2M1>::factor == 1)
-#pragma unroll
-            for (int i = 0; i < 8; i++)
-                a[i / 4][i % 4] = PAIR::mul(a[i / 4][i % 4], 0x7e807e80u);           /* 2^126 */
-        constexpr bool GROUPED = W == W_INT4 || W == W_MXFP4;
-#pragma unroll
-        for (int n = 0; n < NT; n++) {
-            uint4 b = load_shared_16(x + (n * 8 + g) * X_ROW + q * 64 + t * 16);
-            float *d = GROUPED ? part[n] : sums[n];
-            PAIR::mma(d, a[0], b.x, b.y);
-            PAIR::mma(d, a[1], b.z, b.w);
-        }
-        if constexpr (W == W_MXFP4) {
-            uint32_t e0 = scales[0] >> 8 * q & 255, e1 = scales[1] >> 8 * q & 255;
-            float s0 = __uint_as_float(e0 ? e0 << 23 : 0x00400000u), s1 = __uint_as_float(e1 ? e1 << 23 : 0x00400000u);
-#pragma unroll
-            for (int n = 0; n < NT; n++) {
-                sums[n][0] = fmaf(part[n][0], s0, sums[n][0]), sums[n][1] = fmaf(part[n][1], s0, sums[n][1]);
-                sums[n][2] = fmaf(part[n][2], s1, sums[n][2]), sums[n][3] = fmaf(part[n][3], s1, sums[n][3]);
-                part[n][0] = part[n][1] = part[n][2] = part[n][3] = 0;
-            }
-        }
-    }
-    if constexpr (W == W_INT4) {
-        float s0 = __half2float(__ushort_as_half((unsigned short)load_shared_2(record + 1024 + g * 2)));
-        float s1 = __half2float(__ushort_as_half((unsigned short)load_shared_2(record + 1024 + (g + 8) * 2)));
-#pragma unroll
-        for (int n = 0; n < NT; n++) {
-            sums[n][0] = fmaf(part[n][0], s0, sums[n][0]), sums[n][1] = fmaf(part[n][1], s0, sums[n][1]);
-            sums[n][2] = fmaf(part[n][2], s1, sums[n][2]), sums[n][3] = fmaf(part[n][3], s1, sums[n][3]);
-        }
-    }
-}
-
-/* What is left to multiply the sums with, besides a scale of the row. */
-template <class PAIR, enum weight W>
-static constexpr float left_over()
-{
-    return W == W_NVFP4 ? 128.0f : W == W_MXFP4 ? words<PAIR, CODES_E2M1>::factor
-         : W == W_E4M3 ? words<PAIR, CODES_E4M3>::factor : 1.0f;
-}
-
-template <class PAIR, enum weight W, int NT, int WARPS, int STAGES>
-struct stream {
+/* A block's shape: teams, warps of a team, slices of a warp's ring. */
+template <enum weight W, int NT_, int TILES_, int SPLIT_, int STAGES_>
+struct shape {
     enum {
-        RECORD = weight_traits<W>::RECORD,
-        ROWS = WARPS * GPU_TILE,
-        X_BYTES = NT * 8 * X_ROW,
-        STAGE = WARPS * RECORD + X_BYTES,
-        SHARED = STAGES * STAGE,
+        NT = NT_, TILES = TILES_, SPLIT = SPLIT_, STAGES = STAGES_,
+        WARPS = TILES * SPLIT,
+        SLICE = weight_traits<W>::SLICE,
+        X_WORDS = weight_traits<W>::COLUMNS / 8,        /* of 16 bytes: a token's share of a chunk */
+        X_ROW = X_WORDS * 16 + (X_WORDS > 4 ? 64 : 0),  /* its bytes in shared memory, without bank conflicts */
+        RING = WARPS * STAGES * SLICE,
+        GATHER = (SPLIT - 1) * TILES * NT * 1024,       /* bytes of the sums of all warps of a team but the first */
+        X_STAGE = NT * 8 * X_ROW,                       /* where x goes through a ring too */
     };
-
-    /* Starts the copies of one item into a stage; the caller commits. */
-    static __device__ __forceinline__ void fetch(const struct product &p, int block, int chunk, uint32_t stage,
-                                                 int warp, int lane)
-    {
-        const int tile = block * WARPS + warp;
-        if (tile < p.tiles) {
-            const uint8_t *from = p.records + ((size_t)tile * p.chunks + chunk) * RECORD + lane * 16;
-            uint32_t to = stage + warp * RECORD + lane * 16;
-#pragma unroll
-            for (int i = 0; i < RECORD / 512; i++)
-                copy_16(to + i * 512, from + i * 512);
-            if (RECORD % 512 && lane < RECORD % 512 / 16)
-                copy_16(to + RECORD / 512 * 512, from + RECORD / 512 * 512);
-        }
-        uint32_t x = stage + WARPS * RECORD;
-        for (int i = threadIdx.x; i < p.batch * 16; i += WARPS * 32)
-            copy_16(x + i / 16 * X_ROW + i % 16 * 16, p.x + ((size_t)(i / 16) * p.chunks + chunk) * 16 + i % 16);
-    }
 };
 
-/* Run v of the work: items [first, last). */
+/* The first item of run v. */
 static __device__ __forceinline__ int run_first(const struct product &p, int v)
 {
-    return (int)((long long)p.items * v / (int)gridDim.x);
+    return v * p.run + min(v, p.longer);
 }
 
-/* A place in the work: row block and chunk. */
-struct cursor {
-    int block, chunk;
-    __device__ __forceinline__ cursor(const struct product &p, int item)
-        : block(item / p.chunks), chunk(item % p.chunks)
+/* The end of what may be done while the launch before is still running, which is to read weights that have long been
+ * there; and from here on, the next launch may do that. */
+static __device__ __forceinline__ void wait_for_launch_before()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+/* ---- Weights and x --------------------------------------------------------------------------------- */
+
+/* The slices of a warp in their order, SPLIT chunks from one to the next; copied ahead of being multiplied. */
+template <class S>
+struct feed {
+    const uint8_t *from;        /* this lane's part of the slice */
+    int tile, chunk, left;      /* where it is; chunks of the run to come, from this one on */
+
+    __device__ __forceinline__ void enter(const struct product &p)
     {
+        while (chunk >= p.chunks) {
+            chunk -= p.chunks;
+            tile += S::TILES;
+            from += (ptrdiff_t)(S::TILES - 1) * p.chunks * S::SLICE;
+        }
     }
-    __device__ __forceinline__ void step(const struct product &p)
+
+    __device__ __forceinline__ void next(const struct product &p)
     {
-        if (++chunk == p.chunks)
-            chunk = 0, block++;
+        left -= S::SPLIT;
+        chunk += S::SPLIT;
+        from += S::SPLIT * S::SLICE;
+        enter(p);
+    }
+
+    __device__ __forceinline__ void copy(const struct product &p, uint32_t to, int lane) const
+    {
+        enum { WHOLE = S::SLICE / 512, REST = S::SLICE % 512 / 16 };
+        const bool there = left > 0 && tile < p.tiles;
+#pragma unroll
+        for (int i = 0; i < WHOLE; i++)
+            copy_16_if(there, to + lane * 16 + i * 512, from + i * 512);
+        if (REST)
+            copy_16_if(there && lane < REST, to + lane * 16 + WHOLE * 512, from + WHOLE * 512);
     }
 };
 
-/* The sums of a row block that another block began: left for it, and flagged. */
-template <int NT, int ROWS>
-static __device__ void hand_over(const struct product &p, int v, int row, int column, const float sums[NT][4])
-{
-    float *part = p.parts + (size_t)v * p.batch * ROWS;
-#pragma unroll
-    for (int n = 0; n < NT; n++)
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-            int token = n * 8 + column + i % 2;
-            if (token < p.batch)
-                part[(size_t)token * ROWS + row + i / 2 * 8] = sums[n][i];
-        }
-    __threadfence();
-    __syncthreads();
-    if (threadIdx.x == 0)
-        asm volatile("st.release.gpu.global.u32 [%0], 1;" ::"l"(p.ready + v) : "memory");
-}
+/* x for few tokens: every lane reads what it wants, a chunk ahead; the warps of a block share L1. */
+template <class S>
+struct x_by_lane {
+    enum { STAGE = 0 };
+    const uint4 *from;
+    size_t token;
+    bool reads[S::NT];          /* whether tokens g, g + 8, .. are there; what is not stays zero */
+    uint4 v[S::X_WORDS / 4][S::NT];
 
-/* Adds what run v has left. */
-template <int NT, int ROWS>
-static __device__ void take_over(const struct product &p, int v, int row, int column, float sums[NT][4])
-{
-    if (threadIdx.x == 0) {
-        unsigned flag;
-        do
-            asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(flag) : "l"(p.ready + v) : "memory");
-        while (!flag);
-        p.ready[v] = 0;
+    __device__ __forceinline__ x_by_lane(const struct product &p, uint8_t *, int lane)
+        : from(p.x + (size_t)(lane / 4) * p.x_row + lane % 4), token(p.x_row), v{}
+    {
+#pragma unroll
+        for (int n = 0; n < S::NT; n++)
+            reads[n] = n * 8 + lane / 4 < p.batch;
     }
-    __syncthreads();
-    const float *part = p.parts + (size_t)v * p.batch * ROWS;
+    __device__ __forceinline__ void copy(const struct product &, int, int) {}
+    __device__ __forceinline__ void fetch(int chunk)
+    {
 #pragma unroll
-    for (int n = 0; n < NT; n++)
+        for (int n = 0; n < S::NT; n++)
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            int token = n * 8 + column + i % 2;
-            if (token < p.batch)
-                sums[n][i] += __ldcg(part + (size_t)token * ROWS + row + i / 2 * 8);
+            for (int q = 0; q < S::X_WORDS / 4; q++)
+                if (reads[n])
+                    v[q][n] = from[n * 8 * token + chunk * S::X_WORDS + q * 4];
+    }
+    __device__ __forceinline__ void turn(int)
+    {
+        __syncwarp();
+    }
+    __device__ __forceinline__ uint4 operator()(int q, int n) const
+    {
+        return v[q][n];
+    }
+};
+
+/* x for many: a ring beside that of the weights, filled and read by all warps of a block, which stay together. */
+template <class S>
+struct x_by_block {
+    enum { STAGE = S::X_STAGE };
+    uint32_t ring, at, own;     /* where the ring is, where the stage of this turn, where in a stage this lane reads */
+
+    __device__ __forceinline__ x_by_block(const struct product &p, uint8_t *shared, int lane)
+        : ring(shared_address(shared)), at(0), own(lane / 4 * S::X_ROW + lane % 4 * 16)
+    {
+        static_assert(S::SPLIT == 1, "all warps are at the same chunk");
+        for (int i = threadIdx.x; i < S::STAGES * STAGE / 16; i += S::WARPS * 32)
+            if (i % (STAGE / 16) >= p.batch * (S::X_ROW / 16))
+                *(uint4 *)(shared + i * 16) = uint4{};          /* tokens that are not there stay zero */
+    }
+    __device__ __forceinline__ void copy(const struct product &p, int chunk, int stage)
+    {
+        for (int i = threadIdx.x; i < p.batch * S::X_WORDS; i += S::WARPS * 32) {
+            const int token = i / S::X_WORDS, word = i % S::X_WORDS;
+            copy_16(ring + stage * STAGE + token * S::X_ROW + word * 16,
+                    p.x + (size_t)token * p.x_row + chunk * S::X_WORDS + word);
         }
+    }
+    __device__ __forceinline__ void fetch(int) {}
+    __device__ __forceinline__ void turn(int stage)
+    {
+        __syncthreads();
+        at = ring + stage * STAGE + own;
+    }
+    __device__ __forceinline__ uint4 operator()(int q, int n) const
+    {
+        return load_shared_16(at + n * 8 * S::X_ROW + q * 64);
+    }
+};
+
+/* ---- Sums ------------------------------------------------------------------------------------------ */
+
+/* A sum for another block travels with its mark, one word of 64 bits: who sees the mark sees the sum. */
+static __device__ __forceinline__ void send(uint64_t *to, float sum)
+{
+    uint64_t word = 1ull << 32 | __float_as_uint(sum);
+    asm volatile("st.relaxed.gpu.global.u64 [%0], %1;" ::"l"(to), "l"(word) : "memory");
 }
 
-template <class PAIR, enum weight W, int NT, int WARPS, int STAGES>
+static __device__ __forceinline__ uint64_t receive(const uint64_t *from)
+{
+    uint64_t word;
+    asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(word) : "l"(from) : "memory");
+    return word;
+}
+
+/* A warp's sums of 32 rows, as the instructions leave them; i counts a lane's. */
+template <int NT>
+struct tile_sums {
+    enum { COUNT = 2 * NT * 4 };
+    float v[2][NT][4];
+
+    __device__ __forceinline__ float &at(int i)
+    {
+        return v[i / 4 / NT][i / 4 % NT][i % 4];
+    }
+    static __device__ __forceinline__ int row(int i, int lane)
+    {
+        return i / 4 / NT * 16 + i % 4 / 2 * 8 + lane / 4;
+    }
+    static __device__ __forceinline__ int token(int i, int lane)
+    {
+        return i / 4 % NT * 8 + lane % 4 * 2 + i % 2;
+    }
+};
+
+/* Leaves the sums for the run that began these rows. */
+template <int NT>
+static __device__ __forceinline__ void hand_over(uint64_t *to, int lane, int batch, tile_sums<NT> &sums)
+{
+#pragma unroll
+    for (int i = 0; i < sums.COUNT; i++)
+        if (sums.token(i, lane) < batch)
+            send(to + i * 32 + lane, sums.at(i));
+}
+
+/* Adds what another run has left, and clears the marks for the next launch. */
+template <int NT>
+static __device__ __forceinline__ void take_over(uint64_t *from, int lane, int batch, tile_sums<NT> &sums)
+{
+    enum { AT_ONCE = 8 };
+#pragma unroll
+    for (int first = 0; first < sums.COUNT; first += AT_ONCE) {
+        uint64_t word[AT_ONCE];
+        bool whole;
+        do {
+            whole = true;
+#pragma unroll
+            for (int i = 0; i < AT_ONCE; i++)
+                if (sums.token(first + i, lane) < batch) {
+                    word[i] = receive(from + (first + i) * 32 + lane);
+                    whole &= word[i] >> 32 != 0;
+                }
+        } while (!whole);
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++)
+            if (sums.token(first + i, lane) < batch) {
+                sums.at(first + i) += __uint_as_float((uint32_t)word[i]);
+                from[(first + i) * 32 + lane] = 0;
+            }
+    }
+}
+
+/* Waits for the warps of a team. */
+template <class S>
+static __device__ __forceinline__ void meet(int team)
+{
+    asm volatile("bar.sync %0, %1;" ::"r"(team + 1), "n"(S::SPLIT * 32) : "memory");
+}
+
+/* The sums of a team, added in order by the first of its warps. */
+template <class S, int NT>
+static __device__ __forceinline__ void gather(float *held, int team, int part, int lane, tile_sums<NT> &sums)
+{
+    float *own = held + team * (S::SPLIT - 1) * sums.COUNT * 32 + lane;
+    meet<S>(team);              /* what was gathered before has been read */
+    if (part > 0)
+#pragma unroll
+        for (int i = 0; i < sums.COUNT; i++)
+            own[((part - 1) * sums.COUNT + i) * 32] = sums.at(i);
+    meet<S>(team);
+    if (part == 0)
+        for (int other = 0; other < S::SPLIT - 1; other++)
+#pragma unroll
+            for (int i = 0; i < sums.COUNT; i++)
+                sums.at(i) += own[(other * sums.COUNT + i) * 32];
+}
+
+template <int NT>
+static __device__ __forceinline__ void write_rows(const struct product &p, int tile, int lane, tile_sums<NT> &sums)
+{
+#pragma unroll
+    for (int i = 0; i < sums.COUNT; i++) {
+        const int row = tile * GPU_TILE + sums.row(i, lane), token = sums.token(i, lane);
+        if (row < p.rows && token < p.batch)
+            p.y[(size_t)token * p.rows + row] = sums.at(i) * ((p.row_scale ? p.row_scale[row] : 1.0f) * p.scale);
+    }
+}
+
+/* ---- The kernel ------------------------------------------------------------------------------------ */
+
+template <class PAIR, enum weight W, class S, template <class> class X>
 static __device__ __forceinline__ void multiply_run(const struct product &p)
 {
-    using S = stream<PAIR, W, NT, WARPS, STAGES>;
     extern __shared__ __align__(128) uint8_t shared[];
-    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    const uint32_t ring = shared_address(shared);
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, team = warp / S::SPLIT, part = warp % S::SPLIT;
+    const uint32_t ring = shared_address(shared) + warp * S::STAGES * S::SLICE;
+    float *const gathered = (float *)(shared + S::RING + S::STAGES * X<S>::STAGE);
     /* The last block takes the first run: a block waits only for runs of blocks that started before it. */
-    const int v = (int)(gridDim.x - 1 - blockIdx.x);
-    const int first = run_first(p, v), last = run_first(p, v + 1);
-    cursor ahead(p, first), at(p, first);
+    const int v = (int)(gridDim.x - 1 - blockIdx.x), first = run_first(p, v), last = run_first(p, v + 1);
+    int block = first / p.chunks, chunk = first % p.chunks + part;      /* maybe past the end of these rows */
 
-    for (int s = 0; s < STAGES; s++)        /* tokens that are not there stay zero */
-        for (int i = threadIdx.x; i < S::X_BYTES / 16; i += WARPS * 32)
-            if (i >= p.batch * (X_ROW / 16))
-                *(uint4 *)(shared + s * S::STAGE + WARPS * S::RECORD + i * 16) = uint4{};
-    for (int s = 0; s < STAGES - 1; s++) {
-        if (first + s < last) {
-            S::fetch(p, ahead.block, ahead.chunk, ring + s * S::STAGE, warp, lane);
-            ahead.step(p);
-        }
+    feed<S> ahead = {p.records + ((size_t)(block * S::TILES + team) * p.chunks + chunk) * S::SLICE + lane * 16,
+                     block * S::TILES + team, chunk, last - first - part};
+    ahead.enter(p);
+    X<S> x(p, shared + S::RING, lane);
+    if (X<S>::STAGE)
+        wait_for_launch_before();
+#pragma unroll
+    for (int s = 0; s < S::STAGES - 1; s++) {
+        ahead.copy(p, ring + s * S::SLICE, lane);
+        if (ahead.left > 0)
+            x.copy(p, ahead.chunk, s);
         copies_commit();
-        __syncthreads();        /* the first stage of every warp before the second of any */
+        ahead.next(p);
+        __syncthreads();        /* the first slice of every warp before the second of any */
     }
+    if (!X<S>::STAGE)
+        wait_for_launch_before();
 
-    float sums[NT][4] = {};
-    int stage = 0, fill = STAGES - 1;
-    for (int item = first; item < last; item++, at.step(p)) {
-        copies_wait<STAGES - 2>();
-        __syncthreads();
-        if (item + STAGES - 1 < last) {
-            S::fetch(p, ahead.block, ahead.chunk, ring + fill * S::STAGE, warp, lane);
-            ahead.step(p);
+    int stage = 0, spare = S::STAGES - 1;
+    for (int begin = block * p.chunks; begin < last; begin += p.chunks, block++, chunk -= p.chunks) {
+        const int tile = block * S::TILES + team, stop = min(p.chunks, last - begin), end = begin + p.chunks;
+        tile_sums<S::NT> sums = {};
+        if (chunk < stop)
+            x.fetch(chunk);
+        for (; chunk < stop; chunk += S::SPLIT) {
+            copies_wait<S::STAGES - 2>();
+            x.turn(stage);
+            ahead.copy(p, ring + spare * S::SLICE, lane);
+            if (ahead.left > 0)
+                x.copy(p, ahead.chunk, spare);
+            copies_commit();
+            ahead.next(p);
+            if (tile < p.tiles)
+                multiply_slice<PAIR, W, S::NT>(ring + stage * S::SLICE, x, lane, sums.v);
+            if (chunk + S::SPLIT < stop)
+                x.fetch(chunk + S::SPLIT);
+            spare = stage;
+            stage = stage + 1 == S::STAGES ? 0 : stage + 1;
         }
-        copies_commit();
-        const uint32_t here = ring + stage * S::STAGE;
-        multiply_chunk<PAIR, W, NT>(here + warp * S::RECORD, here + WARPS * S::RECORD, lane, sums);
-        stage = stage + 1 == STAGES ? 0 : stage + 1;
-        fill = fill + 1 == STAGES ? 0 : fill + 1;
-
-        if (at.chunk + 1 < p.chunks && item + 1 < last)
+        if constexpr (S::SPLIT > 1)
+            gather<S>(gathered, team, part, lane, sums);
+        if (part > 0)
             continue;
-        const int row = warp * GPU_TILE + lane / 4, column = lane % 4 * 2;
-        const int begin = at.block * p.chunks;
+        const size_t left = (size_t)S::TILES * sums.COUNT * 32;         /* of a run */
+        uint64_t *const place = p.parts + (size_t)team * sums.COUNT * 32;
         if (begin < first) {
-            hand_over<NT, S::ROWS>(p, v, row, column, sums);
-        } else {
-            for (int other = v + 1; at.chunk + 1 < p.chunks && other < (int)gridDim.x &&
-                 run_first(p, other) < begin + p.chunks; other++)
-                take_over<NT, S::ROWS>(p, other, row, column, sums);
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                const int to = at.block * S::ROWS + row + i / 2 * 8;
-                const float scale = to < p.rows ? (p.row_scale ? p.row_scale[to] : 1.0f) * p.scale : 0;
-#pragma unroll
-                for (int n = 0; n < NT; n++)
-                    if (to < p.rows && n * 8 + column + i % 2 < p.batch)
-                        p.y[(size_t)(n * 8 + column + i % 2) * p.rows + to] = sums[n][i] * scale;
-            }
+            hand_over(place + v * left, lane, p.batch, sums);
+            continue;
         }
-#pragma unroll
-        for (int n = 0; n < NT; n++)
-            sums[n][0] = sums[n][1] = sums[n][2] = sums[n][3] = 0;
+        for (int other = v + 1; end > last && other < (int)gridDim.x && run_first(p, other) < end; other++)
+            take_over(place + other * left, lane, p.batch, sums);
+        write_rows(p, tile, lane, sums);
     }
 }
 
-template <class PAIR, enum weight W, int NT, int WARPS, int STAGES, bool SMALL>
-static __global__ void __launch_bounds__(WARPS * 32, 1) product_kernel(const __grid_constant__ struct product p)
+template <class PAIR, enum weight W, class S, template <class> class X, bool SMALL>
+static __global__ void __launch_bounds__(S::WARPS * 32, 1) product_kernel(const __grid_constant__ struct product p)
 {
     if constexpr (gpu_built<SMALL>::here)
-        multiply_run<PAIR, W, NT, WARPS, STAGES>(p);
+        multiply_run<PAIR, W, S, X>(p);
 }
 
-template <class PAIR, enum weight W, int NT, int WARPS, int STAGES, bool SMALL>
+/* ---- Launches -------------------------------------------------------------------------------------- */
+
+/* A launch that may start while the one before it ends, if `early` and the card can do so. */
+template <class KERNEL>
+static enum kernel_status launch(struct gpu *g, KERNEL *kernel, int blocks, int threads, size_t shared, bool early,
+                                 const struct product &p)
+{
+    enum kernel_status status = gpu_check(g, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                                  (int)shared), "set up a product");
+    if (status != KERNEL_OK)
+        return status;
+    cudaLaunchAttribute overlap = {};
+    overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    overlap.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config = {};
+    config.gridDim = blocks, config.blockDim = threads, config.dynamicSmemBytes = shared, config.stream = g->stream;
+    config.attrs = &overlap, config.numAttrs = early && g->about.capability >= 90;
+    return gpu_check(g, cudaLaunchKernelEx(&config, kernel, p), "product_kernel");
+}
+
+template <class PAIR, enum weight W, class S, template <class> class X, bool SMALL>
 static enum kernel_status run_product(struct gpu *g, const struct gpu_gemv *k)
 {
-    using S = stream<PAIR, W, NT, WARPS, STAGES>;
     const struct gpu_weights *w = k->w;
     struct product p = {};
     p.records = w->records;
     p.row_scale = w->row_scale;
     p.x = (const uint4 *)k->x;
     p.y = k->y;
-    p.ready = (unsigned *)k->scratch;
-    p.parts = (float *)(p.ready + g->about.processors);
+    p.parts = (uint64_t *)k->scratch;
     p.scale = w->tensor_scale * left_over<PAIR, W>();
     p.rows = w->rows;
     p.batch = k->batch;
-    p.chunks = (int)gpu_chunks(w);
+    p.chunks = (int)gpu_chunks(w) * GPU_CHUNK / weight_traits<W>::COLUMNS;
+    p.x_row = (int)gpu_chunks(w) * GPU_CHUNK / 8;
     p.tiles = (int)gpu_tiles(w);
-    p.items = (p.tiles + WARPS - 1) / WARPS * p.chunks;
-    static_assert(S::ROWS <= 256 && STAGES >= 2, "gpu_gemv_scratch");
-    auto kernel = product_kernel<PAIR, W, NT, WARPS, STAGES, SMALL>;
-    enum kernel_status status = gpu_check(g, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                                  S::SHARED), "set up a product");
-    if (status != KERNEL_OK)
-        return status;
-    const int blocks = p.items < g->about.processors ? p.items : g->about.processors;
+    constexpr int SHARED = S::RING + S::STAGES * X<S>::STAGE + S::GATHER;
+    constexpr int most = SMALL ? SHARED_SMALL : SHARED_MOST;
+    static_assert(SHARED <= most, "a block's shared memory");
+    static_assert(S::TILES * GPU_TILE <= GPU_SCRATCH_ROWS && S::STAGES >= 2, "gpu_gemv_scratch");
+    const int items = (p.tiles + S::TILES - 1) / S::TILES * p.chunks;
+    const int blocks = items < g->about.processors ? items : g->about.processors;
     if (blocks == 0)
         return gpu_check(g, cudaMemsetAsync(k->y, 0, sizeof(float) * k->batch * w->rows, g->stream), "clear a product");
-    kernel<<<blocks, WARPS * 32, S::SHARED, g->stream>>>(p);
-    return gpu_launched(g, "product_kernel");
+    p.run = items / blocks;
+    p.longer = items % blocks;
+    return launch(g, product_kernel<PAIR, W, S, X, SMALL>, blocks, S::WARPS * 32, SHARED, k->early, p);
 }
 
-/* Warps of a block and stages of its ring. */
+/* A block for so many tokens on such a card. Few stages on purpose: what waits in the memory's queues beyond what keeps
+ * it busy only delays the first slices, and some multiprocessors more than others. */
 template <enum weight W, int NT, bool SMALL>
 struct tuning {
     enum {
-        WARPS = (weight_traits<W>::BITS == 16 ? 8 : 16) / (SMALL ? 2 : 1),
-        STAGE = WARPS * weight_traits<W>::RECORD + NT * 8 * X_ROW,
-        FIT = (SMALL ? SHARED_SMALL : SHARED_MOST) / STAGE,
-        STAGES = FIT < 4 ? FIT : 4,
+        BITS = weight_traits<W>::BITS,
+        BY_LANE = NT == 1,
+        MOST = !BY_LANE || BITS == 16 ? 8 : BITS == 8 ? 24 : 16,
+        WARPS = !SMALL ? MOST : BITS == 16 && NT == 8 ? 2 : MOST / 2,
+        SPLIT = BY_LANE ? 4 : 1,
+        FIT = (SMALL ? SHARED_SMALL : SHARED_MOST) / (WARPS * weight_traits<W>::SLICE + NT * 8 * X_ROW_MOST),
+        STAGES = BY_LANE ? 2 : FIT < 4 ? FIT : 4,
     };
+    using type = shape<W, NT, WARPS / SPLIT, SPLIT, STAGES>;
 };
 
-template <class PAIR, enum weight W, int NT>
-static enum kernel_status choose_product(struct gpu *g, const struct gpu_gemv *k)
+template <class PAIR, enum weight W, int NT, bool SMALL>
+static enum kernel_status choose_input(struct gpu *g, const struct gpu_gemv *k)
 {
-    using big = tuning<W, NT, false>;
-    using small = tuning<W, NT, true>;
-    return gpu_small(g) ? run_product<PAIR, W, NT, small::WARPS, small::STAGES, true>(g, k)
-                        : run_product<PAIR, W, NT, big::WARPS, big::STAGES, false>(g, k);
+    using T = tuning<W, NT, SMALL>;
+    if constexpr (T::BY_LANE)
+        return run_product<PAIR, W, typename T::type, x_by_lane, SMALL>(g, k);
+    else
+        return run_product<PAIR, W, typename T::type, x_by_block, SMALL>(g, k);
+}
+
+template <class PAIR, enum weight W, int NT>
+static enum kernel_status choose_size(struct gpu *g, const struct gpu_gemv *k)
+{
+    return gpu_small(g) ? choose_input<PAIR, W, NT, true>(g, k) : choose_input<PAIR, W, NT, false>(g, k);
 }
 
 template <class PAIR, enum weight W>
@@ -482,12 +438,12 @@ static enum kernel_status launch_product(struct gpu *g, const void *work)
     if (k->batch == 0 || k->w->rows == 0)
         return KERNEL_OK;
     if (k->batch <= 8)
-        return choose_product<PAIR, W, 1>(g, k);
+        return choose_size<PAIR, W, 1>(g, k);
     if (k->batch <= 16)
-        return choose_product<PAIR, W, 2>(g, k);
+        return choose_size<PAIR, W, 2>(g, k);
     if (k->batch <= 32)
-        return choose_product<PAIR, W, 4>(g, k);
-    return choose_product<PAIR, W, 8>(g, k);
+        return choose_size<PAIR, W, 4>(g, k);
+    return choose_size<PAIR, W, 8>(g, k);
 }
 
 #define ROW(format, input, PAIR, W, bound) \
@@ -495,7 +451,6 @@ static enum kernel_status launch_product(struct gpu *g, const void *work)
 
 /* Weights and activations are exact in the tensor cores; only their FP32 sums round. */
 const struct gpu_kernel gpu_product_rows[] = {
-    {GPU_PACK, NULL, NULL, 80, 0, launch_pack, "pack_records", "kernels/gpu_product.cu"},
     ROW("bf16", "bf16", pair_bf16, W_BF16, 2e-6f),
     ROW("fp16", "fp16", pair_fp16, W_FP16, 2e-6f),
     ROW("int8", "bf16", pair_bf16, W_INT8, 2e-6f),

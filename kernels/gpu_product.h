@@ -1,6 +1,6 @@
 /* gpu_product.h: products with quantized weights on the GPU: what their launches are given.
- * Weights lie in records: of 16 rows and 128 columns each, in the order in which a tensor-core instruction wants them,
- * their group scales behind the codes; so that a warp reads one contiguous stream and decodes it in registers.
+ * Weights lie in records: of 32 rows and 128 columns each, in the order in which a tensor-core instruction wants them,
+ * their group scales behind the codes; so that a warp reads pieces of 2 KB and decodes them in registers.
  * Packing is a launch too (GPU_PACK); the records of a weight format serve FP16 and BF16 activations alike. */
 #ifndef KERNELS_GPU_PRODUCT_H
 #define KERNELS_GPU_PRODUCT_H
@@ -12,9 +12,10 @@ extern "C" {
 #endif
 
 enum {
-    GPU_TILE = 16,              /* rows of a record */
+    GPU_TILE = 32,              /* rows of a record */
     GPU_CHUNK = 128,            /* columns of a record */
     GPU_BATCH_MOST = 64,        /* tokens of a GPU_GEMV */
+    GPU_SCRATCH_ROWS = 256,     /* whose sums a launch may have to leave for another block */
 };
 
 /* How a format's record is made. */
@@ -68,12 +69,13 @@ struct gpu_gemv {
     int         batch;          /* 0 to GPU_BATCH_MOST */
     float      *y;              /* [batch, rows] */
     void       *scratch;        /* gpu_gemv_scratch bytes, zeros before the first launch; for one launch at a time */
+    bool        early;          /* nothing enqueued before writes the weights: they may be read while it still runs */
 };
 
 /* Bytes of scratch that GPU_GEMV wants on a device with this many processors. */
 static inline size_t gpu_gemv_scratch(int processors)
 {
-    return (size_t)processors * (256 * GPU_BATCH_MOST * sizeof(float) + sizeof(unsigned));
+    return (size_t)processors * GPU_SCRATCH_ROWS * GPU_BATCH_MOST * sizeof(uint64_t);
 }
 
 #ifdef __cplusplus

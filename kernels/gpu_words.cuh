@@ -114,17 +114,25 @@ struct words<pair_bf16, CODES_INT4> {
     }
 };
 
-/* E2M1: the sign to the top, the three other bits to the low exponent bits and the first of the mantissa. In FP16 that
- * is the value times 2^-14, in BF16 times 2^-126: the caller's scale makes up for it. */
+/* E2M1, stored so that little needs moving: of each half of a word, bits 8 to 6, 5 to 3, 2 to 0 and 11 to 9 are the
+ * magnitudes of registers 0 to 3, bits 15, 12, 14 and 13 their signs. */
+static __device__ __forceinline__ uint32_t e2m1_place(uint32_t code, int r)
+{
+    const int magnitude[4] = {6, 3, 0, 9}, sign[4] = {15, 12, 14, 13};
+    return (code & 7) << magnitude[r] | code >> 3 << sign[r];
+}
+
+/* The magnitude to the low exponent bits and the first of the mantissa, the sign to the top. In FP16 that is the value
+ * times 2^-14, in BF16 times 2^-126: the caller's scale makes up for it. */
 template <>
 struct words<pair_fp16, CODES_E2M1> {
     static constexpr float factor = 16384;
     static __device__ __forceinline__ void decode(uint32_t w, uint32_t v[4])
     {
-        v[0] = mask_join<0x80008000u>(w << 12, (w << 9) & 0x0e000e00u);
-        v[1] = mask_join<0x80008000u>(w << 8, (w << 5) & 0x0e000e00u);
-        v[2] = mask_join<0x80008000u>(w << 4, (w << 1) & 0x0e000e00u);
-        v[3] = mask_join<0x80008000u>(w, (w >> 3) & 0x0e000e00u);
+        v[0] = mask_join<0x80008000u>(w, (w << 3) & 0x0e000e00u);
+        v[1] = mask_join<0x80008000u>(w << 3, (w << 6) & 0x0e000e00u);
+        v[2] = mask_join<0x80008000u>(w << 1, (w << 9) & 0x0e000e00u);
+        v[3] = mask_join<0x80008000u>(w << 2, w & 0x0e000e00u);
     }
 };
 
@@ -133,10 +141,48 @@ struct words<pair_bf16, CODES_E2M1> {
     static constexpr float factor = 1;                  /* after a multiplication by 2^126 */
     static __device__ __forceinline__ void decode(uint32_t w, uint32_t v[4])
     {
-        v[0] = mask_join<0x80008000u>(w << 12, (w << 6) & 0x01c001c0u);
-        v[1] = mask_join<0x80008000u>(w << 8, (w << 2) & 0x01c001c0u);
-        v[2] = mask_join<0x80008000u>(w << 4, (w >> 2) & 0x01c001c0u);
-        v[3] = mask_join<0x80008000u>(w, (w >> 6) & 0x01c001c0u);
+        v[0] = w & 0x81c081c0u;
+        v[1] = (w << 3) & 0x81c081c0u;
+        v[2] = mask_join<0x80008000u>(w << 1, (w << 6) & 0x01c001c0u);
+        v[3] = mask_join<0x80008000u>(w << 2, (w >> 3) & 0x01c001c0u);
+    }
+};
+
+/* Four scales of E4M3, never negative: decode brings two at a time to 16 bits, `one` gives scale q (0 to 3) as a pair
+ * of the same value. Times 2^7 in FP16, times 2^119 in BF16: with E2M1 codes that is value times scale times 2^-7 in
+ * both, exactly. */
+template <class PAIR>
+struct scale_words;
+
+template <>
+struct scale_words<pair_fp16> {
+    static __device__ __forceinline__ uint32_t two(uint32_t w)
+    {
+        return pair_fp16::mul(w & 0x3f803f80u, 0x78007800u);                    /* 2^-8 times 2^15 */
+    }
+    static __device__ __forceinline__ void decode(uint32_t w, uint32_t s[2])
+    {
+        s[0] = two(w << 7), s[1] = two(w >> 1);
+    }
+    static __device__ __forceinline__ uint32_t one(const uint32_t s[2], int q)
+    {
+        return __byte_perm(s[q % 2], 0, q < 2 ? 0x1010 : 0x3232);
+    }
+};
+
+template <>
+struct scale_words<pair_bf16> {
+    static __device__ __forceinline__ uint32_t two(uint32_t w)
+    {
+        return pair_bf16::mul(pair_bf16::mul(w & 0x07f007f0u, 0x7b807b80u), 0x7b007b00u);   /* 2^-120 2^120 2^119 */
+    }
+    static __device__ __forceinline__ void decode(uint32_t w, uint32_t s[2])
+    {
+        s[0] = two(w << 4), s[1] = two(w >> 4);
+    }
+    static __device__ __forceinline__ uint32_t one(const uint32_t s[2], int q)
+    {
+        return scale_words<pair_fp16>::one(s, q);
     }
 };
 

@@ -289,8 +289,8 @@ static enum kernel_status measure(struct gpu *g, gpu_series_fn *series, void *ct
 
 static const struct gpu_kernel *const lists[] = {
     gpu_stream_rows, gpu_encode_rows, gpu_cast_rows, gpu_cast_block_rows, gpu_uncast_rows,
-    gpu_product_rows, gpu_attention_rows, gpu_prefill_rows, gpu_gemm_rows, gpu_sgemm_rows, gpu_causal_rows,
-    gpu_rows_rows,
+    gpu_pack_rows, gpu_product_rows, gpu_attention_rows, gpu_prefill_rows, gpu_gemm_rows, gpu_sgemm_rows,
+    gpu_causal_rows, gpu_rows_rows,
 };
 
 static const struct gpu_kernel *kernel_at_row(size_t i)

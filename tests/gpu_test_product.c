@@ -127,13 +127,14 @@ static bool run_case(struct gpu_checks *t, struct product_case *c, const struct 
     void *scales = gpu_put(t, c->scales, (size_t)c->rows * (size_t)c->groups * (size_t)c->layout->scale_bytes);
     void *row_scale = gpu_put(t, c->row_scale, (size_t)c->rows * sizeof(float)), *y = gpu_room(t,
             outputs * sizeof(float));
-    struct gpu_gemv work = {&c->w, x, c->batch, y, gpu_room(t, scratch)};
+    struct gpu_gemv work = {&c->w, x, c->batch, y, gpu_room(t, scratch), false};
     struct gpu_pack pack = {&c->w, codes, scales};
     c->w.records = gpu_room(t, gpu_weights_bytes(&c->w));
     c->w.row_scale = c->layout->bits == 8 ? row_scale : NULL;
     t->m->fill(t->g, work.scratch, 0, scratch);
     bool good = gpu_do(t, t->m->find(t->g, GPU_PACK, NULL, NULL), &pack, "pack") && gpu_do(t, k, &work, "product");
     t->m->fill(t->g, y, 0xff, outputs * sizeof(float));
+    work.early = true;
     good = good && gpu_do(t, k, &work, "product again");
     c->got = gpu_get(t, y, outputs * sizeof(float));
     void *const all[] = {codes, x, scales, row_scale, y, work.scratch, c->w.records};
