@@ -12,7 +12,9 @@
 #include "kernels/quantize.h"
 
 #define LEAST_WORK 5e8      /* multiply-adds below which `auto` stays on the CPU: see the README's measurements */
+#define MOST_LOGITS 67108864    /* bytes of logits above which `auto` stays there too: they come back to be judged */
 #define ROOM ((size_t)2 << 30)      /* for what flows through the layers */
+#define PART ((size_t)16 << 20)     /* of logits, at a time */
 
 struct card_entry {
     float      *divide;
@@ -34,6 +36,7 @@ struct llamacard {
     struct gpu        *g;
     struct card_layer *layer;
     size_t             rows, groups;    /* of a run; scales that are found at a time */
+    size_t             stretch;         /* rows that have their logits at a time */
     char              *base;            /* of the one allocation; NULL while it is counted */
     size_t             used;
     enum kernel_status status;          /* the first failure */
@@ -50,7 +53,9 @@ struct llamacard {
 bool llamacard_worth(const struct gpu_seat *seat, const struct llama_net *net, size_t tokens)
 {
     double work = (double)llama_linear_weights(net->model) * (double)tokens;
-    return seat && seat->g && net->isa != ISA_SCALAR && tokens > 0 && (seat->least <= 1 || work >= LEAST_WORK);
+    double logits = (double)tokens * (double)net->model->config.vocab * sizeof(float);
+    return seat && seat->g && net->isa != ISA_SCALAR && tokens > 0
+        && (seat->least <= 1 || (work >= LEAST_WORK && logits <= MOST_LOGITS));
 }
 
 /* Whether the recipe's scale is known before anything is rounded; *fit is then how values meet their codes. */
@@ -169,10 +174,11 @@ static void lay_out(struct llamacard *c)
     const struct { float **at; size_t cols; } parts[] = {
         { &c->x, config->width }, { &c->normed, config->width }, { &c->q, query }, { &c->k, kv }, { &c->v, kv },
         { &c->mixed, query }, { &c->gate, config->inner }, { &c->up, config->inner }, { &c->ready, most },
-        { &c->aside, most }, { &c->logits, config->vocab },
+        { &c->aside, most },
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         *parts[i].at = place(c, c->rows * parts[i].cols * sizeof(float));
+    c->logits = place(c, c->stretch * config->vocab * sizeof *c->logits);
     c->ranges = place(c, c->groups * sizeof *c->ranges);
     c->fits = place(c, c->groups * sizeof *c->fits);
 }
@@ -194,9 +200,10 @@ static void set_rows(struct llamacard *c, size_t tokens)
     const struct modelfile_config *config = &c->net->model->config;
     size_t query = config->heads * config->head, kv = config->kv_heads * config->head, context = c->net->context;
     size_t most = larger(larger(config->width, query), config->inner);
-    size_t row = 2 * (config->width + query + kv + config->inner + most) + config->vocab;
+    size_t row = 2 * (config->width + query + kv + config->inner + most), part = PART / sizeof(float) / config->vocab;
     size_t windows = ROOM / sizeof(float) / row / context;
     c->rows = (windows ? windows : 1) * context < tokens ? (windows ? windows : 1) * context : tokens;
+    c->stretch = part < 1 ? 1 : part < c->rows ? part : c->rows;
     for (size_t i = 0; i < config->layers; i++) {
         const struct llama_netlayer *layer = &c->net->layer[i];
         for (int j = 0; j < LLAMA_SITES; j++)
@@ -326,14 +333,12 @@ static void feed_forward(struct llamacard *c, size_t i, size_t rows)
     linear(c, i, LLAMA_DOWN, enter(c, i, LLAMA_DOWN_IN, c->gate, rows, config->inner), c->x, rows);
 }
 
-enum kernel_status llamacard_run(struct llamacard *c, const uint32_t *tokens, size_t n, float *logits,
-                                 const struct progress *progress, double from, double to)
+enum kernel_status llamacard_run(struct llamacard *c, const uint32_t *tokens, size_t n, const struct progress *progress,
+                                 double from, double to)
 {
     const struct modelfile_config *config = &c->net->model->config;
     const struct gpu_rows start = { .y = c->x, .by = c->embedding, .index = c->tokens, .rows = n,
                                     .cols = config->width };
-    const struct gpu_sgemm end = { .panels = c->head, .x = c->normed, .y = c->logits, .m = n, .n = config->vocab,
-                                   .k = config->width };
     c->status = n <= c->rows ? c->m->upload(c->g, c->tokens, tokens, n * sizeof *tokens) : KERNEL_BAD_SHAPE;
     launch(c, GPU_GATHER, &start);
     for (size_t i = 0; i < config->layers && c->status == KERNEL_OK; i++) {
@@ -343,9 +348,23 @@ enum kernel_status llamacard_run(struct llamacard *c, const uint32_t *tokens, si
             c->status = c->m->wait(c->g, progress, from + (to - from) * (double)(i + 1) / (double)config->layers);
     }
     norm(c, c->normed, c->x, c->norm, n, config->width);
-    launch(c, GPU_SGEMM, &end);
+    return c->status;
+}
+
+size_t llamacard_stretch(const struct llamacard *c)
+{
+    return c->stretch;
+}
+
+enum kernel_status llamacard_logits(struct llamacard *c, size_t first, size_t count, float *logits)
+{
+    const struct modelfile_config *config = &c->net->model->config;
+    const struct gpu_sgemm t = { .panels = c->head, .x = c->normed + first * config->width, .y = c->logits, .m = count,
+                                 .n = config->vocab, .k = config->width };
+    c->status = count <= c->stretch ? KERNEL_OK : KERNEL_BAD_SHAPE;
+    launch(c, GPU_SGEMM, &t);
     if (c->status == KERNEL_OK)
-        c->status = c->m->download(c->g, logits, c->logits, n * config->vocab * sizeof *logits);
+        c->status = c->m->download(c->g, logits, c->logits, count * config->vocab * sizeof *logits);
     return c->status;
 }
 

@@ -236,21 +236,40 @@ static enum kernel_status note_stretch(void *arg, size_t task)
     return KERNEL_OK;
 }
 
+/* What the card says to predictions first to first + count - 1, its last run; room for a stretch of logits. */
+static enum kernel_status read_logits(const struct reading *r, struct llamacard *card, size_t first, size_t count,
+                                      float *room, const struct progress *progress)
+{
+    const struct quality *q = r->q;
+    const struct progress quiet = { .pool = progress ? progress->pool : NULL };
+    size_t vocab = q->model->config.vocab, step = llamacard_stretch(card);
+    enum kernel_status status = KERNEL_OK;
+    for (size_t i = 0; i < count && status == KERNEL_OK; i += step) {
+        size_t n = count - i < step ? count - i : step;
+        float *logits = r->first ? q->logits + (first + i) * vocab : room;
+        struct stretch s = { r, first + i, n, logits };
+        status = llamacard_logits(card, i, n, logits);
+        if (status == KERNEL_OK)
+            status = pool_run(&quiet, (n + STRETCH - 1) / STRETCH, note_stretch, &s);
+        if (status == KERNEL_OK && !progress_tick(progress, (double)(first + i + n) / (double)q->predicted))
+            status = KERNEL_CANCELED;
+    }
+    return status;
+}
+
 /* The text by an opened card, as many windows at a time as it takes. */
 static enum kernel_status read_rows(const struct reading *r, struct llamacard *card, const struct progress *progress)
 {
     const struct quality *q = r->q;
-    const struct progress quiet = { .pool = progress ? progress->pool : NULL };
     size_t vocab = q->model->config.vocab, rows = llamacard_rows(card);
-    float *room = r->first ? NULL : malloc(rows * vocab * sizeof *room);
+    float *room = r->first ? NULL : malloc(llamacard_stretch(card) * vocab * sizeof *room);
     enum kernel_status status = r->first || room ? KERNEL_OK : KERNEL_NO_MEMORY;
     for (size_t i = 0; i < q->predicted && status == KERNEL_OK; i += rows) {
         size_t n = q->predicted - i < rows ? q->predicted - i : rows;
-        struct stretch s = { r, i, n, r->first ? q->logits + i * vocab : room };
-        status = llamacard_run(card, q->tokens + i, n, r->first ? q->logits + i * vocab : room, progress,
-                               (double)i / (double)q->predicted, (double)(i + n) / (double)q->predicted);
+        status = llamacard_run(card, q->tokens + i, n, progress, (double)i / (double)q->predicted,
+                               (double)(i + n) / (double)q->predicted);
         if (status == KERNEL_OK)
-            status = pool_run(&quiet, (n + STRETCH - 1) / STRETCH, note_stretch, &s);
+            status = read_logits(r, card, i, n, room, progress);
     }
     free(room);
     return status;

@@ -168,6 +168,30 @@ static void same_bits(void **state)
     assert_true(launches > 1000);
 }
 
+/* Logits come in parts of any length from the last run. */
+static void parts(void **state)
+{
+    enum { VOCAB = 67 };
+    static float whole[TOKENS * VOCAB], part[TOKENS * VOCAB];
+    uint32_t tokens[TOKENS];
+    struct llama *model = open_model("llama3", tokens);
+    struct scheme plain = scheme_plain();
+    struct llama_net net;
+    struct llamacard *card;
+    (void)state;
+    assert_int_equal(model->config.vocab, VOCAB);
+    assert_int_equal(scheme_net(&plain, model, NULL, CONTEXT, cpu_info()->best, NULL, &net), KERNEL_OK);
+    assert_int_equal(llamacard_open(&card, &net, &seat, TOKENS), KERNEL_OK);
+    assert_int_equal(llamacard_run(card, tokens, TOKENS, NULL, 0, 1), KERNEL_OK);
+    assert_int_equal(llamacard_logits(card, 0, TOKENS, whole), KERNEL_OK);
+    for (size_t i = 0; i < TOKENS; i += 5)
+        assert_int_equal(llamacard_logits(card, i, TOKENS - i < 5 ? TOKENS - i : 5, part + i * VOCAB), KERNEL_OK);
+    assert_memory_equal(whole, part, sizeof whole);
+    assert_true(llamacard_close(card, KERNEL_OK));
+    llamanet_free(&net);
+    llama_close(model);
+}
+
 /* --- when it is chosen, and when it fails ------------------------------------------------------------------------- */
 
 static void choice(void **state)
@@ -177,12 +201,14 @@ static void choice(void **state)
     struct llama_net net = { .model = model, .isa = ISA_AVX2 }, scalar = { .model = model, .isa = ISA_SCALAR };
     struct gpu_seat given = { .g = seat.g, .least = 1 << 20 }, asked = { .g = seat.g, .least = 1 };
     struct gpu_seat gone = { .least = 1 };
-    size_t much = (size_t)1 << 40;
+    size_t much = (size_t)(6e8 / (double)llama_linear_weights(model)), most = (size_t)1 << 40;
     (void)state;
     assert_false(llamacard_worth(NULL, &net, much));
     assert_false(llamacard_worth(&gone, &net, much));
     assert_false(llamacard_worth(&given, &net, TOKENS));        /* --device auto: too little to be faster */
     assert_true(llamacard_worth(&given, &net, much));
+    assert_false(llamacard_worth(&given, &net, most));          /* too many logits that come back */
+    assert_true(llamacard_worth(&asked, &net, most));
     assert_true(llamacard_worth(&asked, &net, 1));              /* --device cuda */
     assert_false(llamacard_worth(&asked, &net, 0));
     assert_false(llamacard_worth(&asked, &scalar, much));       /* its sums are not fused: other bits */
@@ -279,7 +305,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_bits), cmocka_unit_test(choice),  cmocka_unit_test(failures),
-        cmocka_unit_test(busy),      cmocka_unit_test(refused), cmocka_unit_test(canceled),
+        cmocka_unit_test(busy),      cmocka_unit_test(refused), cmocka_unit_test(canceled), cmocka_unit_test(parts),
     };
     return cmocka_run_group_tests(tests, open_fake, NULL);
 }
