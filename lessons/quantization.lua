@@ -836,8 +836,8 @@ vllm bench serve --model Qwen/Qwen3.6-27B-FP8 --dataset-name random \
         return {
           "No GPU is in use here, so nothing was timed. Where there is one, start this lesson with --device cuda, or see all formats with:",
           view.code { text = "saffron bench --device cuda --only attention\nsaffron bench --device cuda --only prefill" },
-          view.table { caption = "Time with an fp8 cache, of that with BF16, head_dim 256", columns = { "H100, Saffron's kernels", "of BF16's time" },
-            rows = { { "decode, 131,072 tokens", "0.57" }, { "prefill, 8,192 tokens", "1.15" } }, source = "Saffron's README, measurements of 2026-11-24" },
+          view.table { caption = "Time with an fp8 cache, of that with BF16, head_dim 256", columns = { "H200, Saffron's kernels", "of BF16's time" },
+            rows = { { "decode, 131,072 tokens", "0.60" }, { "prefill, 8,192 tokens", "1.15" } }, source = "Saffron's README, measurements of 2026-11-24" },
           caution,
         }
       end
