@@ -180,11 +180,6 @@ void llamastate_reset(struct llama_state *s)
     s->position = 0;
 }
 
-size_t llamastate_position(const struct llama_state *s)
-{
-    return s->position;
-}
-
 /* --- rounding ----------------------------------------------------------------------------------------------------- */
 
 enum kernel_status llamanet_round(const struct recipe *recipe, float *x, size_t rows, size_t cols)

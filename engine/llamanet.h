@@ -54,8 +54,7 @@ struct llama_state *llamastate_new(const struct llama_net *net, size_t layers);
 void                llamastate_free(struct llama_state *state);
 
 /* Forgets the sequence. */
-void   llamastate_reset(struct llama_state *state);
-size_t llamastate_position(const struct llama_state *state);
+void llamastate_reset(struct llama_state *state);
 
 /* Appends tokens[0..n) to the sequence; logits [n, vocab] or, with `last`, [vocab] of the last one; position + n must
  * not exceed the context, tokens must be below vocab. */

@@ -140,11 +140,6 @@ const char *tensors_name(const struct tensors *tensors, size_t i)
     return tensors->sample[i].name;
 }
 
-const char *tensors_title(const struct tensors *tensors, size_t i)
-{
-    return tensors->sample[i].title;
-}
-
 const char *tensors_sha256(const struct tensors *tensors, size_t i)
 {
     return tensors->sample[i].sha256;

@@ -29,7 +29,6 @@ void tensors_close(struct tensors *tensors);
 /* What the index names, in its order, with the checksum that it states; i < tensors_count(). */
 size_t tensors_count(const struct tensors *tensors);
 const char *tensors_name(const struct tensors *tensors, size_t i);
-const char *tensors_title(const struct tensors *tensors, size_t i);
 const char *tensors_sha256(const struct tensors *tensors, size_t i);
 
 /* A tensor of the index by name, or "./file.safetensors" or "./file.safetensors:tensor" beside the lesson: no "..",
