@@ -4,8 +4,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 SAFFRON=${SAFFRON:-$PWD/build/saffron}
 work=$(mktemp -d "${TMPDIR:-/tmp}/saffron-bench.XXXXXX") || exit 2
-session=saffron-bench-$$
-trap 'tmux -L "$session" kill-server 2>/dev/null; rm -rf "$work"' EXIT
+trap 'rm -rf "$work"' EXIT
 export HOME="$work" XDG_STATE_HOME="$work/state"
 
 say() { if [ "$1" -eq 0 ]; then echo "ok $2"; else echo "not ok $2: $3"; fi; }
@@ -64,35 +63,10 @@ expect "too many rounds" "--rounds is a number from 1 to 101" --rounds 1000
 expect "a word" "does not know what to do with 'e4m3'" e4m3
 
 # --- on a terminal
-if ! command -v tmux >/dev/null; then
-    echo "ok a screen # SKIP no tmux"
-    exit 0
-fi
-# screen NAME PATTERN KEY ARGS...: the screen comes to show PATTERN, and KEY leaves it.
-screen()
-{
-    name=$1 pattern=$2 key=$3
-    shift 3
-    rm -f "$work/status"
-    tmux -L "$session" -f /dev/null new-session -d -x 80 -y 24 "TERM=tmux-256color $SAFFRON bench $*; echo \$? >$work/status"
-    tries=0
-    until tmux -L "$session" capture-pane -p 2>/dev/null | grep -q "$pattern" || [ $tries -gt 300 ]; do
-        sleep 0.05
-        tries=$((tries + 1))
-    done
-    shown=$(tmux -L "$session" capture-pane -p 2>/dev/null)
-    echo "$shown" | grep -q "$pattern"
-    say $? "$name" "$(echo "$shown" | head -n 5)"
-    tmux -L "$session" send-keys "$key"
-    tries=0
-    until [ -s "$work/status" ] || [ $tries -gt 200 ]; do
-        sleep 0.05
-        tries=$((tries + 1))
-    done
-}
-screen "a screen with bars" "GB/s, scalar" q $quick --only decode:e4m3 --isa scalar
-[ "$(cat "$work/status" 2>/dev/null)" = 0 ]
-say $? "q leaves it" "exit $(cat "$work/status" 2>/dev/null)"
-screen "progress on the screen" "from memory\|memory itself" Escape --size dram --only encode
-[ "$(cat "$work/status" 2>/dev/null)" = 2 ]
-say $? "Esc cancels" "exit $(cat "$work/status" 2>/dev/null)"
+. tests/terminal.sh
+terminal_run bench $quick --only decode:e4m3 --isa scalar
+sees "a screen with bars" "GB/s, scalar"
+leaves "q leaves it" 0 q
+terminal_run bench --size dram --only encode
+sees "progress on the screen" "from memory\|memory itself"
+leaves "Esc cancels" 2 Escape

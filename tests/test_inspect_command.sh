@@ -4,8 +4,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 SAFFRON=${SAFFRON:-$PWD/build/saffron}
 work=$(mktemp -d "${TMPDIR:-/tmp}/saffron-inspect.XXXXXX") || exit 2
-session=saffron-inspect-$$
-trap 'tmux -L "$session" kill-server 2>/dev/null; rm -rf "$work"' EXIT
+trap 'rm -rf "$work"' EXIT
 export HOME="$work" XDG_STATE_HOME="$work/state"
 minilm=lessons/tensors/minilm.safetensors blocks=tests/vectors/blocks.gguf
 
@@ -131,41 +130,22 @@ for kind in safetensors gguf npy; do
 done
 
 # --- on a terminal: choose, search, look, go back
-if ! command -v tmux >/dev/null; then
-    echo "ok a screen # SKIP no tmux"
-    exit 0
-fi
-shows() # shows NAME PATTERN: the screen comes to show it
-{
-    tries=0
-    until tmux -L "$session" capture-pane -p 2>/dev/null | grep -q -- "$2" || [ $tries -gt 200 ]; do
-        sleep 0.05
-        tries=$((tries + 1))
-    done
-    tmux -L "$session" capture-pane -p 2>/dev/null | grep -q -- "$2"
-    say $? "$1" "$(tmux -L "$session" capture-pane -p 2>/dev/null | head -n 6)"
-}
-tmux -L "$session" -f /dev/null new-session -d -x 80 -y 24 \
-    "TERM=tmux-256color $SAFFRON inspect $blocks; echo \$? >$work/status"
-shows "a list to choose from" "1 of 17 · GGUF"
-tmux -L "$session" send-keys / x s
-shows "a search" "1 of 1 · GGUF"
-tmux -L "$session" send-keys Enter Enter
-shows "a portrait on the screen" "IQ4_XS, 4.25 bits a value"
-tmux -L "$session" send-keys Escape
-shows "back to the list" "1 of 1 · GGUF"
-tmux -L "$session" send-keys q
-tries=0
-until [ -s "$work/status" ] || [ $tries -gt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
-[ "$(cat "$work/status" 2>/dev/null)" = 0 ]
-say $? "q leaves it" "exit $(cat "$work/status" 2>/dev/null)"
+. tests/terminal.sh
+terminal_run inspect $blocks
+sees "a list to choose from" "1 of 17 · GGUF"
+terminal_keys / x s
+sees "a search" "1 of 1 · GGUF"
+terminal_keys Enter Enter
+sees "a portrait on the screen" "IQ4_XS, 4.25 bits a value"
+terminal_keys Escape
+sees "back to the list" "1 of 1 · GGUF"
+leaves "q leaves it" 0 q
 
 # --- the terminal goes, and the program with it
-tmux -L "$session" -f /dev/null new-session -d -x 80 -y 24 "TERM=tmux-256color exec $SAFFRON inspect $blocks"
-shows "a list once more" "1 of 17 · GGUF"
-pid=$(tmux -L "$session" display-message -p '#{pane_pid}')
-tmux -L "$session" kill-server
-tries=0
-while kill -0 "$pid" 2>/dev/null && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+terminal_open 80 24 "exec $SAFFRON inspect $blocks"
+sees "a list once more" "1 of 17 · GGUF"
+pid=$(terminal_pid)
+terminal_close
+until_true gone "$pid"
 ! kill -9 "$pid" 2>/dev/null
 say $? "a terminal that hangs up ends it" "it went on"

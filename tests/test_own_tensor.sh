@@ -4,8 +4,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 SAFFRON=${SAFFRON:-$PWD/build/saffron}
 work=$(mktemp -d "${TMPDIR:-/tmp}/saffron-own.XXXXXX") || exit 2
-session=saffron-own-$$
-trap 'tmux -L "$session" kill-server 2>/dev/null; rm -rf "$work"' EXIT
+trap 'rm -rf "$work"' EXIT
 export HOME="$work" XDG_STATE_HOME="$work/state"
 blocks=$PWD/tests/vectors/blocks.gguf
 
@@ -77,26 +76,12 @@ done
 [ -z "$wrong" ]
 say $? "run --tensor on a file that shrinks" "$wrong"
 
-if ! command -v tmux >/dev/null; then
-    echo "ok a screen # SKIP no tmux"
-    exit 0
-fi
-# sees NAME PATTERN: the screen comes to show it
-sees()
-{
-    tries=0
-    until tmux -L "$session" capture-pane -p 2>/dev/null | grep -q -- "$2" || [ $tries -gt 200 ]; do
-        sleep 0.05
-        tries=$((tries + 1))
-    done
-    tmux -L "$session" capture-pane -p 2>/dev/null | grep -q -- "$2"
-    say $? "$1" "$(tmux -L "$session" capture-pane -p 2>/dev/null | head -n 8)"
-}
-tmux -L "$session" -f /dev/null new-session -d -x 100 -y 30 "TERM=tmux-256color $SAFFRON $work/own.lua:amax"
+. tests/terminal.sh
+terminal_open 100 30 "$SAFFRON $work/own.lua:amax"
 sees "the reveal" "minilm/ffn_in, 128 rows"
-tmux -L "$session" send-keys t
+terminal_keys t
 sees "t asks for a file" "A tensor of your own"
-tmux -L "$session" send-keys "$blocks q4_k" Enter
+terminal_keys "$blocks q4_k" Enter
 sees "and computes the step on it" "67.2 in q4_k of blocks.gguf"
-tmux -L "$session" send-keys t Escape
+terminal_keys t Escape
 sees "Esc leaves it" "67.2 in q4_k of blocks.gguf"

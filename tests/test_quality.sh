@@ -4,8 +4,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 SAFFRON=${SAFFRON:-$PWD/build/saffron}
 work=$(mktemp -d "${TMPDIR:-/tmp}/saffron-quality.XXXXXX") || exit 2
-session=saffron-quality-$$
-trap 'tmux -L "$session" kill-server 2>/dev/null; rm -rf "$work"' EXIT
+trap 'rm -rf "$work"' EXIT
 export HOME="$work" XDG_STATE_HOME="$work/state" TERM=dumb SAFFRON_MASK=1
 model=lessons/model
 
@@ -78,46 +77,18 @@ expect "a sample of a model without letters" 2 "only a model of bytes" tests/mod
 expect "no folder named" 2 "'quality' needs DIR" --json
 
 # --- on a terminal: rows come in, Esc keeps what is there, Enter shows what a scheme writes
-if ! command -v tmux >/dev/null; then
-    echo "ok a screen # SKIP no tmux"
-    exit 0
-fi
-shows() # shows NAME PATTERN: the screen comes to show it
-{
-    tries=0
-    until tmux -L "$session" capture-pane -p 2>/dev/null | grep -q -- "$2" || [ $tries -gt 400 ]; do
-        sleep 0.05
-        tries=$((tries + 1))
-    done
-    tmux -L "$session" capture-pane -p 2>/dev/null | grep -q -- "$2"
-    say $? "$1" "$(tmux -L "$session" capture-pane -p 2>/dev/null | head -n 12)"
-}
-begin() # begin ARGS...: `saffron quality` with them on a screen
-{
-    rm -f "$work/status"
-    tmux -L "$session" -f /dev/null new-session -d -x 80 -y 24 \
-        "TERM=tmux-256color $SAFFRON quality $*; echo \$? >$work/status; sleep 9"
-}
-leave() # leave NAME KEY: ends with 0
-{
-    tmux -L "$session" send-keys "$2"
-    tries=0
-    until [ -s "$work/status" ] || [ $tries -gt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
-    [ "$(cat "$work/status" 2>/dev/null)" = 0 ]
-    say $? "$1" "exit $(cat "$work/status" 2>/dev/null)"
-    tmux -L "$session" kill-server 2>/dev/null
-}
-begin $model --tokens 300 --format int8,int2
-shows "a screen with dots" "^ *int2 group:128 .*●"
-tmux -L "$session" send-keys End Enter
-shows "what 2 bits write" "│ int2 group:128"
-tmux -L "$session" resize-window -x 40 -y 12
-shows "the same on a small screen" "goes on for 200"
-tmux -L "$session" send-keys Escape
-shows "back to the table" "▸ int2 group:128"
-leave "q leaves it" q
-begin $model --calib $model/heldout.txt
-shows "a table that grows" "^ *bf16 .*●"
-tmux -L "$session" send-keys Escape
-shows "Esc keeps what is done" "stopped after"
-leave "Esc leaves it then" Escape
+. tests/terminal.sh
+terminal_run quality $model --tokens 300 --format int8,int2
+sees "a screen with dots" "^ *int2 group:128 .*●"
+terminal_keys End Enter
+sees "what 2 bits write" "│ int2 group:128"
+terminal resize-window -x 40 -y 12
+sees "the same on a small screen" "goes on for 200"
+terminal_keys Escape
+sees "back to the table" "▸ int2 group:128"
+leaves "q leaves it" 0 q
+terminal_run quality $model --calib $model/heldout.txt
+sees "a table that grows" "^ *bf16 .*●"
+terminal_keys Escape
+sees "Esc keeps what is done" "stopped after"
+leaves "Esc leaves it then" 0 Escape
