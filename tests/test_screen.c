@@ -153,7 +153,7 @@ static char *trimmed(char *text)
 static char *wait_for(const char *wanted, bool exactly)
 {
     char *text = NULL;
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 600; i++) {
         free(text);
         text = trimmed(tmux("capture-pane -p"));
         if (exactly ? strcmp(text, wanted) == 0 : strstr(text, wanted) != NULL)
@@ -291,7 +291,7 @@ static void screen_stops_and_continues(void **state)
     expect_screen("setup", 80, 24, false, false);
     free(tmux("send-keys C-z"));
     char *flag = NULL;
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 1000; i++) {
         free(flag);
         flag = trimmed(tmux("display -p '#{alternate_on}'"));
         if (strcmp(flag, "0") == 0)

@@ -225,7 +225,7 @@ static void killed(void **state)
     assert_int_equal(parts_left() != 0, 1);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
-    for (int i = 0; i < 200 && parts_left() != 0; i++)
+    for (int i = 0; i < 2000 && parts_left() != 0; i++)
         usleep(10000);
     assert_int_equal(parts_left(), 0);
     struct stat info;
