@@ -70,13 +70,13 @@ static void add_line(const struct recipe_words *words)
              (double)f->smallest, db[0], db[1], db[2]);
 }
 
-static struct input open_input(struct tensors *tensors, const char *name)
+static void add_lines(void)
 {
-    char error[256];
-    struct tensor *t = tensor_open(tensors, name, NULL, error, sizeof error);
-    if (!t)
-        fail_msg("%s", error);
-    return (struct input){t->values, t->rows, t->cols};
+    for (size_t i = 0; i < format_count(); i++)
+        if (format_at(i)->kind != FORMAT_POWER)         /* a scale, not a format of values with a sign */
+            add_line(&(struct recipe_words){.format = format_at(i)->name});
+    for (size_t i = 0; i < sizeof more / sizeof more[0]; i++)
+        add_line(&more[i]);
 }
 
 static int setup(void **state)
@@ -87,17 +87,21 @@ static int setup(void **state)
     const char *build = getenv("SAFFRON_BUILD");
     snprintf(folder, sizeof folder, "%s/data", build ? build : "build");
     struct tensors *tensors = tensors_open(folder, error, sizeof error);
-    if (!tensors || !gauss)
-        return -1;
+    if (!tensors)
+        fail_msg("%s", error);
+    struct tensor *weight = tensor_open(tensors, "minilm/ffn_weight", NULL, error, sizeof error);
+    struct tensor *in = tensor_open(tensors, "minilm/ffn_in", NULL, error, sizeof error);
+    if (!gauss || !weight || !in)
+        fail_msg("%s", error);
     random_gaussian(gauss, SIDE * SIDE, 1, 1);
     inputs[0] = (struct input){gauss, SIDE, SIDE};
-    inputs[1] = open_input(tensors, "minilm/ffn_weight");
-    inputs[2] = open_input(tensors, "minilm/ffn_in");
-    for (size_t i = 0; i < format_count(); i++)
-        if (format_at(i)->kind != FORMAT_POWER)         /* a scale, not a format of values with a sign */
-            add_line(&(struct recipe_words){.format = format_at(i)->name});
-    for (size_t i = 0; i < sizeof more / sizeof more[0]; i++)
-        add_line(&more[i]);
+    inputs[1] = (struct input){weight->values, weight->rows, weight->cols};
+    inputs[2] = (struct input){in->values, in->rows, in->cols};
+    add_lines();
+    tensor_free(in);
+    tensor_free(weight);
+    tensors_close(tensors);
+    free(gauss);
     return 0;
 }
 

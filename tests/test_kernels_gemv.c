@@ -134,7 +134,8 @@ static void a_nan_weight_makes_its_row_nan(void **state)
 static struct guard guarded(const void *from, size_t n)
 {
     struct guard g = guard_open(n, GUARD_BEHIND, 0);
-    memcpy(g.bytes, from, n);
+    if (n)
+        memcpy(g.bytes, from, n);
     return g;
 }
 
