@@ -30,28 +30,11 @@ static ALWAYS_INLINE void move_lines(uint8_t *out, const uint8_t *in, size_t ste
         _mm_sfence();
 }
 
-static ALWAYS_INLINE void move_how(uint8_t *out, const uint8_t *in, size_t steps, const int read, const int written,
-                                   enum move how)
-{
-    switch (how) {
-    case MOVE_PLAIN:    move_lines(out, in, steps, read, written, MOVE_PLAIN); break;
-    case MOVE_STREAM:   move_lines(out, in, steps, read, written, MOVE_STREAM); break;
-    case MOVE_PREFETCH: move_lines(out, in, steps, read, written, MOVE_PREFETCH); break;
-    }
-}
+#include "kernels/move_lanes.h"
 
 bool move__avx512(void *out, const void *in, size_t steps, int read, int written, enum move how)
 {
-    switch (16 * read + written) {
-    case 0x81: move_how(out, in, steps, 8, 1, how); return true;
-    case 0x41: move_how(out, in, steps, 4, 1, how); return true;
-    case 0x21: move_how(out, in, steps, 2, 1, how); return true;
-    case 0x11: move_how(out, in, steps, 1, 1, how); return true;
-    case 0x12: move_how(out, in, steps, 1, 2, how); return true;
-    case 0x14: move_how(out, in, steps, 1, 4, how); return true;
-    case 0x18: move_how(out, in, steps, 1, 8, how); return true;
-    default:   return false;
-    }
+    return move_any(out, in, steps, read, written, how);
 }
 
 #else
