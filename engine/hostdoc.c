@@ -84,7 +84,8 @@ static const struct host_doc docs[] = {
       "timings",
       "Times matrix x vector in each format, \"e4m3:bf16\" with these activations,"
       " or one format at several batches, in turn; .stream is a loop that only"
-      " reads. device = \"cuda\": on the GPU that lab.machine().gpu names, with BF16 inputs, batches up to 64." },
+      " reads. A plain loop computes the first timed_rows of a large matrix; its times are scaled to all."
+      " device = \"cuda\": on the GPU that lab.machine().gpu names, with BF16 inputs, batches up to 64." },
     { "lab.attention",
       "options: { cases: { name: string, heads?: integer, kv_heads?: integer, head_dim?: integer, tokens?: integer,"
       " format?: string, sequences?: integer, prefill?: boolean }[], rounds?: integer, threads?: integer,"

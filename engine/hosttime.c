@@ -10,6 +10,7 @@
 
 #include "engine/hostlua.h"
 #include "engine/rounds.h"
+#include "engine/timedsize.h"
 #include "engine/watch.h"
 #include "kernels/attention.h"
 #include "kernels/format.h"
@@ -28,7 +29,6 @@ enum {
     READS        = 15,
     CHECKED_TOKENS = 128, /* of the cache that an output's error is measured on */
 };
-#define WEIGHTS_MOST  1e9  /* of a matrix */
 #define TIMED_SECONDS 6.0  /* rounds stop here, after the least */
 
 static bool poll_cancel(void *ctx, double fraction)
@@ -134,6 +134,7 @@ struct timed {
     const char          *name;       /* as asked: "int4-naive"; the batch, where those differ */
     const struct kernel *kernel;
     const struct matrix *matrix;
+    size_t               rows;       /* of the matrix that are computed: the first */
     size_t               batch;
 };
 
@@ -175,18 +176,11 @@ static struct timing *push_timing(lua_State *L)
     return t;
 }
 
-/* Rows that make one byte a weight four times the last cache, as far as a quarter of the memory allows for all formats
- * and a thousand million weights allow. */
 static size_t default_rows(lua_State *L, size_t cols, double bytes_per_weight)
 {
-    double weights = 4 * (double)cpu_info()->last_cache_bytes / (host_of(L)->env.quick ? QUICK : 1);
-    double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 4;
-    if (weights * bytes_per_weight > memory)
-        weights = memory / bytes_per_weight;
-    if (weights > WEIGHTS_MOST)
-        weights = WEIGHTS_MOST;
-    double rows = weights / (double)cols;
-    return rows < 64 ? 64 : (size_t)rows;
+    double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    size_t cache = cpu_info()->last_cache_bytes / (host_of(L)->env.quick ? QUICK : 1);
+    return timedsize_rows(cache, memory, cols, bytes_per_weight);
 }
 
 /* Whoever needs `count` at once makes room first: what is kept moves or goes only here. */
@@ -264,16 +258,23 @@ static void read_batches(lua_State *L, struct timing *t)
     lua_pop(L, 1);
 }
 
+static size_t computed_rows(const struct timing *t, const struct kernel *kernel)
+{
+    double most = TIMEDSIZE_PLAIN / (t->host->env.quick ? QUICK : 1);
+    return kernel->op == KERNEL_GEMV_NAIVE ? timedsize_plain_rows(t->rows, t->cols, most) : t->rows;
+}
+
 static void prepare(lua_State *L, struct timing *t)
 {
     const struct matrix *widest = NULL;
     make_room((size_t)(t->count < FORMATS_MOST ? t->count : FORMATS_MOST)); /* batches share one */
     for (int i = 0; i < t->count; i++) {
         t->item[i].matrix = matrix_for(L, format_find(t->item[i].kernel->format), t->rows, t->cols);
+        t->item[i].rows = computed_rows(t, t->item[i].kernel);
         if (!widest || t->item[i].matrix->bytes > widest->bytes)
             widest = t->item[i].matrix;
     }
-    t->item[t->count] = (struct timed){ .name = "read", .matrix = widest,
+    t->item[t->count] = (struct timed){ .name = "read", .matrix = widest, .rows = t->rows,
                                         .kernel = kernel_find(KERNEL_READ, NULL, host_isa(host_of(L))) };
     t->x = malloc(t->batch * t->cols * sizeof(float));
     t->y = malloc(t->batch * t->rows * sizeof(float));
@@ -291,11 +292,13 @@ static bool run_gemv(void *ctx, int i)
 {
     struct timing *t = ctx;
     const struct timed *item = &t->item[i];
+    struct matrix first = *item->matrix;
+    first.rows = item->rows;
     for (int k = 0; k < t->repeat && t->status == KERNEL_OK; k++)
         if (item->kernel->op == KERNEL_READ)
             (void)item->kernel->read(item->matrix->codes, read_bytes(item->matrix));
         else
-            t->status = gemv(item->kernel, item->matrix, t->x, item->batch, t->y, &t->how);
+            t->status = gemv(item->kernel, &first, t->x, item->batch, t->y, &t->how);
     if (watch_canceled())
         t->status = KERNEL_CANCELED;
     return t->status == KERNEL_OK;
@@ -321,6 +324,7 @@ static void push_products(lua_State *L, const struct timing *t)
         hosttime_series(L, &t->rounds, i, (double)(read ? read_bytes(item->matrix) : item->matrix->bytes),
                     t->repeat);
         host_set_string(L, "format", item->name);
+        host_set_number(L, "timed_rows", (double)item->rows);
         host_set_string(L, "kernel", item->kernel->function);
         if (!read) {
             host_set_string(L, "activations", activation_name(item->kernel->activation));
@@ -341,8 +345,9 @@ static void push_products(lua_State *L, const struct timing *t)
 
 /* lab.gemv { formats = { "fp16", "int4", "e4m3:bf16", "int4-naive" }, rows =, cols =, batch = 1 | batches = { 1, 16 },
  * rounds = 11, repeat = 1, threads = 1 } -> { { format, activations, granularity, seconds, low, high, fastest, times,
- * times_low, times_high, bytes, gb_per_s, flops, kernel }, ..., stream = the read loop (one thread), rows, cols,
- * rounds, dropped, noisy, order, ties }. Rounding the activations is timed. */
+ * times_low, times_high, bytes, gb_per_s, flops, kernel, timed_rows }, ..., stream = the read loop (one thread), rows,
+ * cols, rounds, dropped, noisy, order, ties }. Rounding the activations is timed. A plain loop is timed on the first
+ * timed_rows of a large matrix; its times are those of all rows. */
 static int lab_gemv(lua_State *L)
 {
     static const char *const names[] = { "formats", "rows", "cols", "batch", "batches", "rounds", "repeat",
@@ -359,12 +364,14 @@ static int lab_gemv(lua_State *L)
     read_batches(L, t);
     t->cols = (size_t)host_number(L, 1, "cols", GEMV_COLS, 128, 65536);
     t->rows = (size_t)host_number(L, 1, "rows", (double)default_rows(L, t->cols, bytes), 1, 1 << 24);
-    if ((double)t->rows * (double)t->cols > WEIGHTS_MOST)
+    if ((double)t->rows * (double)t->cols > TIMEDSIZE_WEIGHTS)
         return luaL_error(L, "lab.gemv: more than 1e9 weights");
     prepare(L, t);
     t->rounds.alone = pool_threads(t->how.pool) == 1;
     if (!rounds_time(&t->rounds, t->count + 1, hosttime_count(L), TIMED_SECONDS, run_gemv, t, tell))
         host_check(L, t->status, "lab.gemv");
+    for (int i = 0; i < t->count; i++)
+        rounds_scale(&t->rounds, i, (double)t->rows / (double)t->item[i].rows);
     t->host->timed = true;
     push_products(L, t);
     return 1;

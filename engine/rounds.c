@@ -95,6 +95,12 @@ bool rounds_time(struct rounds *r, int series, int most, double budget, rounds_r
     return true;
 }
 
+void rounds_scale(struct rounds *r, int i, double times)
+{
+    for (int n = 0; n < r->kept; n++)
+        r->seconds[i][n] *= times;
+}
+
 static int ascending(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;

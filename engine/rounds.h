@@ -27,6 +27,9 @@ typedef bool rounds_run(void *ctx, int i);
 bool rounds_time(struct rounds *r, int series, int most, double budget, rounds_run *run, void *ctx,
                  void (*after)(void *ctx, double share));
 
+/* Series i computed only a part of what it stands for: each of its times becomes `times` as long. */
+void rounds_scale(struct rounds *r, int i, double times);
+
 /* Of the seconds of series i, or of the per-round ratios seconds[base] / seconds[i]: the median, and the quartiles
  * around it. */
 struct spread {

@@ -18,6 +18,12 @@ local function how(t)
   return string.format("Median of %d rounds in turn, one core; %d more were interrupted. Times move with the clock, with heat and with what else runs, so orders and bands are judged here and not the digits; where middle halves overlap, the order is a tie.", t.rounds, t.dropped)
 end
 
+-- What a plain loop's time stands on, where it did not compute the whole matrix; else nothing.
+local function part_of(t, loop)
+  if loop.timed_rows == t.rows then return "" end
+  return string.format(" The plain loop was timed on the first %d of the %d rows and its time multiplied by %s: a weight costs it the same, wherever it lies.", loop.timed_rows, t.rows, fmt(t.rows / loop.timed_rows))
+end
+
 -- The same products on the card, each format at each batch; nil where none is in use.
 local function on_card(lab, formats, batches)
   if not lab.machine().gpu then return nil end
@@ -190,7 +196,7 @@ return lesson {
         o.slow and "Without vector instructions no loop here reaches the wall: the order is one of instructions, not of bytes."
           or string.format("The vector loops read %s, %s and %s GB a second; a loop that only reads gets %s. The nearer to that, the more a byte saved is time saved.", fmt(o.t[1].gb_per_s), fmt(o.t[2].gb_per_s), fmt(o.t[3].gb_per_s), fmt(o.t.stream.gb_per_s)),
         view.table { columns = { "weights", "MiB", "median", "middle half", "GB/s", "function" }, rows = rows },
-        how(o.t),
+        how(o.t) .. part_of(o.t, naive),
       })
     end,
     card = {
@@ -390,9 +396,9 @@ return lesson {
     compute = function(lab)
       local slow = lab.machine().isa == "scalar"
       local t = lab.gemv { formats = { "fp32", "int4", "int4-naive" }, rows = slow and 1024 or nil, rounds = 5 }
-      return { good = t[2].times, plain = t[3].times }
+      return { good = t[2].times, plain = t[3].times, part = part_of(t, t[3]) }
     end,
-    reveal = function(o) return { string.format("On one core here, measured now, against FP32: INT4 in vector instructions %s times the speed, INT4 in a plain loop %s times.", fmt(o.good), fmt(o.plain)) } end,
+    reveal = function(o) return { string.format("On one core here, measured now, against FP32: INT4 in vector instructions %s times the speed, INT4 in a plain loop %s times.", fmt(o.good), fmt(o.plain)) .. o.part } end,
   },
 
   dive {

@@ -202,7 +202,8 @@ return lesson {
         add(string.format("Measured beside it, not graded: here INT4 has %s times fewer bytes than FP16, and FP16 takes %s times as long. The nearer the two figures, the more this machine waits for memory alone; a gap between them is work that the loops themselves add.",
           fmt(bytes), fmt(ratio)))
         if plain then
-          add(string.format("The plain loop unpacks one weight at a time. Same bytes, %s times the time: fewer bytes help only a loop that keeps up with memory.", fmt(plain.seconds / best.seconds)))
+          local part = plain.timed_rows < o.gemv.rows and string.format(" (It was timed on %d of %d rows, and its time scaled.)", plain.timed_rows, o.gemv.rows) or ""
+          add(string.format("The plain loop unpacks one weight at a time. Same bytes, %s times the time: fewer bytes help only a loop that keeps up with memory.%s", fmt(plain.seconds / best.seconds), part))
         end
       end
       return blocks

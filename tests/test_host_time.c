@@ -27,6 +27,12 @@ static const char lesson[] =
     "  predict { id = 'unknown', ask = 'q', number = { within = '1 %' }, compute = function(lab)\n"
     "      lab.gemv { formats = { 'mxfp4:fp32' }, rows = 64, cols = 512 } end,\n"
     "    reveal = function() return { 'r' } end },\n"
+    "  predict { id = 'plain', ask = 'q', number = { within = '1 %' }, compute = function(lab)\n"
+    "      local part = lab.gemv { formats = { 'int4', 'int4-naive' }, rows = 1024, cols = 65536 }\n"
+    "      local whole = lab.gemv { formats = { 'int4-naive' }, rows = 256, cols = 65536 }\n"
+    "      assert(part[1].timed_rows == 1024 and part[2].timed_rows == 256 and whole[1].timed_rows == 256)\n"
+    "      assert(part[2].bytes == part[1].bytes and part[2].bytes == 4 * whole[1].bytes)\n"
+    "      return { answer = part[2].fastest / whole[1].fastest } end, reveal = function() return { 'r' } end },\n"
     "  predict { id = 'attention', ask = 'q', number = { within = '1 %' }, compute = function(lab)\n"
     "      local cases = {}\n"
     "      for i, f in ipairs { 'bf16', 'int8', 'e4m3', 'int4' } do\n"
@@ -41,7 +47,7 @@ static const char lesson[] =
 
 static json_t *compute(const char *step, struct host_problem *problem)
 {
-    const struct host_env env = {0};
+    const struct host_env env = { .quick = strcmp(step, "plain") == 0 };
     struct host *h = host_new(&env);
     assert_non_null(h);
     watch_worker();
@@ -63,6 +69,24 @@ static void products_name_their_activations(void **state)
         fail_msg("%s", problem.text);
     assert_true(json_number_value(answer) == 64 * 512 * 17 / 32.0);
     json_decref(answer);
+}
+
+/* A plain loop computes a quarter of this matrix, and its time is that of the whole: four times the quarter's. Other
+ * work may slow one of the two, so it is tried again. */
+static void a_plain_loop_is_timed_on_a_part(void **state)
+{
+    double times = 0;
+    (void)state;
+    for (int n = 0; n < 5 && (times < 2.5 || times > 6.5); n++) {
+        struct host_problem problem = {.text = ""};
+        json_t *answer = compute("plain", &problem);
+        if (!answer)
+            fail_msg("%s", problem.text);
+        times = json_number_value(answer);
+        json_decref(answer);
+    }
+    if (times < 2.5 || times > 6.5)
+        fail_msg("%g times the quarter", times);
 }
 
 static void a_product_that_is_not_there_is_told(void **state)
@@ -88,6 +112,7 @@ int main(void)
     cpu_fp_setup();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_name_their_activations),
+        cmocka_unit_test(a_plain_loop_is_timed_on_a_part),
         cmocka_unit_test(a_product_that_is_not_there_is_told),
         cmocka_unit_test(attention_tells_what_its_cache_costs),
     };

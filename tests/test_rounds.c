@@ -54,6 +54,20 @@ static void orders_know_their_ties(void **state)
     assert_true(rounds_noisy(&r));
 }
 
+static void a_part_stands_for_the_whole(void **state)
+{
+    static const double whole[] = { 4, 4.4, 4 }, eighth[] = { 1, 1.1, 1 };
+    struct rounds r = planted(whole, eighth, 3);
+    int order[2];
+    bool tied[2] = { false };
+    (void)state;
+    rounds_scale(&r, 1, 8);
+    assert_true(rounds_seconds(&r, 1).high == 8 * 1.1 && rounds_ratio(&r, 0, 1).median == 0.5);
+    rounds_order(&r, 2, order, tied);
+    assert_int_equal(order[0], 0);
+    assert_false(tied[0]);
+}
+
 struct work {
     int  calls, end;
     bool sleep;
@@ -96,6 +110,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ratios_are_taken_within_a_round),
         cmocka_unit_test(orders_know_their_ties),
+        cmocka_unit_test(a_part_stands_for_the_whole),
         cmocka_unit_test(interrupted_rounds_are_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
