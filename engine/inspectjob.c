@@ -3,13 +3,13 @@
 #include "engine/inspectjob.h"
 
 #include <fnmatch.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/portrait.h"
 #include "engine/tensorfile.h"
 #include "engine/view.h"
+#include "engine/viewtext.h"
 
 enum { LISTED_MOST = 8000 }; /* a message holds 4 MiB */
 
@@ -65,18 +65,6 @@ static json_t *list(const struct inspect *in, const char *pattern)
     return all;
 }
 
-static json_t *prose(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static json_t *prose(const char *format, ...)
-{
-    char text[400];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    return json_pack("{s:s, s:s}", "view", "prose", "text", text);
-}
-
 static char *bytes_text(double bytes, char *out, size_t size)
 {
     return view_format_unit(bytes, "B", out, size);
@@ -88,11 +76,11 @@ static json_t *list_blocks(const struct inspect *in, const json_t *all)
     char bytes[40], values[40];
     size_t i;
     json_array_append_new(
-        blocks, prose("%s: %llu tensors, %s values in %s, %.4g bits per value.", tensorfile_kind(in->file),
-                      (unsigned long long)view_number(all, "count", 0),
-                      view_format(view_number(all, "values", 0), values, sizeof values),
-                      bytes_text(view_number(all, "bytes", 0), bytes, sizeof bytes),
-                      view_number(all, "bits_per_weight", 0)));
+        blocks, viewtext_prose("%s: %llu tensors, %s values in %s, %.4g bits per value.", tensorfile_kind(in->file),
+                               (unsigned long long)view_number(all, "count", 0),
+                               view_format(view_number(all, "values", 0), values, sizeof values),
+                               bytes_text(view_number(all, "bytes", 0), bytes, sizeof bytes),
+                               view_number(all, "bits_per_weight", 0)));
     json_array_foreach(json_object_get(all, "tensors"), i, line) {
         char shape[160] = "", bits[24];
         size_t k;
@@ -109,8 +97,8 @@ static json_t *list_blocks(const struct inspect *in, const json_t *all)
                                             "shape", "type", "size", "bits a value", "rows", rows));
     if (json_object_get(all, "left_out"))
         json_array_append_new(
-            blocks, prose("%lld more are left out; name them by a pattern, such as 'model.layers.3.*'.",
-                          (long long)view_number(all, "left_out", 0)));
+            blocks, viewtext_prose("%lld more are left out; name them by a pattern, such as 'model.layers.3.*'.",
+                                   (long long)view_number(all, "left_out", 0)));
     return blocks;
 }
 

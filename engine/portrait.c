@@ -11,6 +11,7 @@
 #include "engine/tensorfile.h"
 #include "engine/view.h"
 #include "engine/viewdata.h"
+#include "engine/viewtext.h"
 #include "kernels/quantize.h"
 
 enum {
@@ -70,18 +71,6 @@ json_t *portrait_line(const struct safetensor *tensor, const char *name)
 {
     return json_pack("{s:s, s:o, s:s, s:I, s:f}", "name", name, "shape", shape_of(tensor), "type",
                      tensor->dtype->name, "bytes", (json_int_t)tensor->bytes, "bits_per_weight", bits_of(tensor));
-}
-
-static json_t *prose(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static json_t *prose(const char *format, ...)
-{
-    char text[400];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    return json_pack("{s:s, s:s}", "view", "prose", "text", text);
 }
 
 static char *bytes_text(double bytes, char *out, size_t size)
@@ -170,11 +159,6 @@ static double times_median(const struct portrait *p, const struct column *column
 
 /* --- every format ------------------------------------------------------------------------------------------------- */
 
-static json_t *number(double x)
-{
-    return isfinite(x) ? json_real(x) : json_string(isnan(x) ? "nan" : x < 0 ? "-inf" : "inf");
-}
-
 static bool round_sample(struct portrait *p, const struct format *f, const char *scale)
 {
     struct recipe recipe;
@@ -190,7 +174,7 @@ static bool round_sample(struct portrait *p, const struct format *f, const char 
         return fail(p, "cannot round to %s: %s", f->name, kernel_status_text(status));
     json_array_append_new(p->formats,
                           json_pack("{s:s, s:s, s:f, s:o, s:f}", "format", f->name, "scale", scale ? scale : f->scale,
-                                    "bits_per_weight", q.bits_per_weight, "sqnr_db", number(q.sqnr_db),
+                                    "bits_per_weight", q.bits_per_weight, "sqnr_db", viewtext_number(q.sqnr_db),
                                     "zero_fraction", q.zero_fraction));
     quant_free(&q);
     return true;
@@ -292,35 +276,23 @@ json_t *portrait_json(const struct portrait *p)
     return all;
 }
 
-static void add_fact(json_t *rows, const char *what, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static void add_fact(json_t *rows, const char *what, const char *format, ...)
-{
-    char value[200];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(value, sizeof value, format, args);
-    va_end(args);
-    json_array_append_new(rows, json_pack("[s, s]", what, value));
-}
-
 static json_t *facts(const struct portrait *p)
 {
     char shape[200], bytes[40];
     const struct safetensor *t = p->tensor;
     json_t *rows = json_array();
-    add_fact(rows, "shape", "%s", shape_text(t, shape, sizeof shape));
-    add_fact(rows, "type", "%s, %.4g bits a value", t->dtype->name, bits_of(t));
-    add_fact(rows, "size", "%s", bytes_text((double)t->bytes, bytes, sizeof bytes));
+    viewtext_fact(rows, "shape", "%s", shape_text(t, shape, sizeof shape));
+    viewtext_fact(rows, "type", "%s, %.4g bits a value", t->dtype->name, bits_of(t));
+    viewtext_fact(rows, "size", "%s", bytes_text((double)t->bytes, bytes, sizeof bytes));
     if (has_values(p)) {
         double n = (double)t->count;
-        add_fact(rows, "range", "%.4g to %.4g", p->low, p->high);
-        add_fact(rows, "mean, deviation", "%.4g, %.4g", p->sum / (n - (double)p->nonfinite), deviation(p));
-        add_fact(rows, "zeros", "%.3g %%", 100 * (double)p->zeros / n);
+        viewtext_fact(rows, "range", "%.4g to %.4g", p->low, p->high);
+        viewtext_fact(rows, "mean, deviation", "%.4g, %.4g", p->sum / (n - (double)p->nonfinite), deviation(p));
+        viewtext_fact(rows, "zeros", "%.3g %%", 100 * (double)p->zeros / n);
     }
     if (p->nonfinite)
-        add_fact(rows, "not finite", "%llu", (unsigned long long)p->nonfinite);
-    return json_pack("{s:s, s:o}", "view", "table", "rows", rows);
+        viewtext_fact(rows, "not finite", "%llu", (unsigned long long)p->nonfinite);
+    return viewtext_facts(rows);
 }
 
 static json_t *marks(const struct portrait *p)
@@ -364,7 +336,7 @@ static json_t *format_table(const struct portrait *p)
         char bits[24], db[32], zeros[24];
         double sqnr = view_number(row, "sqnr_db", NAN);
         snprintf(bits, sizeof bits, "%.4g", view_number(row, "bits_per_weight", 0));
-        snprintf(db, sizeof db, isinf(sqnr) ? "exact" : "%.2f dB", sqnr);
+        viewtext_decibels(sqnr, 2, db, sizeof db);
         snprintf(zeros, sizeof zeros, "%.3g %%", 100 * view_number(row, "zero_fraction", 0));
         json_array_append_new(rows, json_pack("[s, s, s, s, s]", view_text(row, "format", ""),
                                               view_text(row, "scale", ""), bits, db, zeros));
@@ -379,13 +351,14 @@ json_t *portrait_blocks(const struct portrait *p)
     json_array_append_new(blocks, json_pack("{s:s, s:s}", "view", "heading", "text", p->name));
     json_array_append_new(blocks, facts(p));
     if (!dtype_loads(p->tensor->dtype))
-        json_array_append_new(blocks, prose("Values of type %s cannot be decoded here.", p->tensor->dtype->name));
+        json_array_append_new(blocks,
+                              viewtext_prose("Values of type %s cannot be decoded here.", p->tensor->dtype->name));
     if (!has_values(p))
         return blocks;
     if (p->every > 1)
-        json_array_append_new(blocks,
-                              prose("Range and columns are of all rows; what follows is of %zu rows, each %zu-th.",
-                                    p->sampled, p->every));
+        json_array_append_new(
+            blocks, viewtext_prose("Range and columns are of all rows; what follows is of %zu rows, each %zu-th.",
+                                   p->sampled, p->every));
     add_figures(p, blocks);
     json_array_append_new(blocks, format_table(p));
     return blocks;

@@ -12,9 +12,11 @@
 #include <time.h>
 
 #include "engine/device.h"
+#include "engine/quantview.h"
 #include "engine/safetensors_write.h"
 #include "engine/tensorfile.h"
 #include "engine/view.h"
+#include "engine/viewtext.h"
 #include "kernels/method.h"
 
 enum {
@@ -41,6 +43,7 @@ struct job {
     int                        part[PARTS];       /* number of each in the writer, -1: not written */
 
     size_t                     done;              /* rows */
+    struct quantlook          *look;              /* where a screen asks; or NULL */
     struct error_sums          sums;
     size_t                     zeros, clipped, nonfinite, bytes, kept;
     float                      amax;
@@ -402,6 +405,8 @@ static bool round_block(struct job *job, size_t rows)
     bool done = status == KERNEL_OK ? write_block(job, &result) : status_problem(job, status);
     if (done)
         count_block(job, &result);
+    if (done && job->look)
+        quantlook_take(job->look, job->values, &result);
     method_free(&result);
     return done;
 }
@@ -421,12 +426,6 @@ static bool round_all(struct job *job)
 }
 
 /* --- what came of it ---------------------------------------------------------------------------------------------- */
-
-/* Numbers that are not finite travel as strings. */
-static json_t *number(double x)
-{
-    return isfinite(x) ? json_real(x) : json_string(isnan(x) ? "nan" : x < 0 ? "-inf" : "inf");
-}
 
 static json_t *shape_of(const struct safetensor *tensor)
 {
@@ -458,14 +457,14 @@ static json_t *report(const struct job *job)
     json_object_set_new(o, "scale", json_string(scale));
     json_object_set_new(o, "method", json_string(job->method->name));
     json_object_set_new(o, "bits_per_weight", json_real(8.0 * (double)job->bytes / n));
-    json_object_set_new(o, "mse", number(job->sums.noise / (n - (double)job->nonfinite)));
-    json_object_set_new(o, "sqnr_db", number(sqnr_db(job->sums.signal, job->sums.noise)));
-    json_object_set_new(o, "max_abs_error", number(job->sums.max_abs));
+    json_object_set_new(o, "mse", viewtext_number(job->sums.noise / (n - (double)job->nonfinite)));
+    json_object_set_new(o, "sqnr_db", viewtext_number(sqnr_db(job->sums.signal, job->sums.noise)));
+    json_object_set_new(o, "max_abs_error", viewtext_number(job->sums.max_abs));
     json_object_set_new(o, "zero_fraction", json_real((double)job->zeros / n));
     json_object_set_new(o, "clipped_fraction", json_real((double)job->clipped / n));
     json_object_set_new(o, "nonfinite", json_integer((json_int_t)job->nonfinite));
     if (job->has_output)
-        json_object_set_new(o, "output_sqnr_db", number(job->output_sqnr_db));
+        json_object_set_new(o, "output_sqnr_db", viewtext_number(job->output_sqnr_db));
     if (isfinite(job->alpha))
         json_object_set_new(o, "alpha", json_real(job->alpha));
     if (strcmp(job->method->name, "llm-int8") == 0)
@@ -480,25 +479,6 @@ static json_t *report(const struct job *job)
     return o;
 }
 
-static void add_row(json_t *rows, const char *what, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static void add_row(json_t *rows, const char *what, const char *format, ...)
-{
-    char value[160];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(value, sizeof value, format, args);
-    va_end(args);
-    json_array_append_new(rows, json_pack("[s, s]", what, value));
-}
-
-/* A level in dB, of which there may be no end. */
-static const char *decibels(double db, char *out, size_t size)
-{
-    snprintf(out, size, isinf(db) ? "exact" : "%.2f dB", db);
-    return out;
-}
-
 static json_t *blocks(const struct job *job)
 {
     const struct recipe *r = &job->task.weights;
@@ -507,27 +487,28 @@ static json_t *blocks(const struct job *job)
     json_t *rows = json_array(), *list = json_array();
     scale_print(r->scale, scale, sizeof scale);
     if (r->zero == ZERO_NONE)
-        add_row(rows, "format", "%s, %s", r->format->name, r->format->title);
+        viewtext_fact(rows, "format", "%s, %s", r->format->name, r->format->title);
     else
-        add_row(rows, "format", "%s, zero-point %s", r->format->name, zero_point_name(r->zero));
-    add_row(rows, "scale", "%s", scale);
-    add_row(rows, "method", "%s", job->method->title);
+        viewtext_fact(rows, "format", "%s, zero-point %s", r->format->name, zero_point_name(r->zero));
+    viewtext_fact(rows, "scale", "%s", scale);
+    viewtext_fact(rows, "method", "%s", job->method->title);
     if (isfinite(job->alpha))
-        add_row(rows, "alpha", "%.2f", job->alpha);
+        viewtext_fact(rows, "alpha", "%.2f", job->alpha);
     if (strcmp(job->method->name, "llm-int8") == 0)
-        add_row(rows, "columns in FP16", "%zu of %zu", job->kept, job->cols);
-    add_row(rows, "bits per weight", "%.4g", 8.0 * (double)job->bytes / n);
-    add_row(rows, "SQNR of the weights", "%s", decibels(sqnr_db(job->sums.signal, job->sums.noise), db, sizeof db));
+        viewtext_fact(rows, "columns in FP16", "%zu of %zu", job->kept, job->cols);
+    viewtext_fact(rows, "bits per weight", "%.4g", 8.0 * (double)job->bytes / n);
+    viewtext_fact(rows, "SQNR of the weights", "%s",
+                  viewtext_decibels(sqnr_db(job->sums.signal, job->sums.noise), 2, db, sizeof db));
     if (job->has_output)
-        add_row(rows, "SQNR of the output", "%s", decibels(job->output_sqnr_db, db, sizeof db));
-    add_row(rows, "largest error", "%.4g", job->sums.max_abs);
-    add_row(rows, "became 0", "%.3g %%", 100 * (double)job->zeros / n);
-    add_row(rows, "clipped", "%.3g %%", 100 * (double)job->clipped / n);
+        viewtext_fact(rows, "SQNR of the output", "%s", viewtext_decibels(job->output_sqnr_db, 2, db, sizeof db));
+    viewtext_fact(rows, "largest error", "%.4g", job->sums.max_abs);
+    viewtext_fact(rows, "became 0", "%.3g %%", 100 * (double)job->zeros / n);
+    viewtext_fact(rows, "clipped", "%.3g %%", 100 * (double)job->clipped / n);
     if (job->nonfinite)
-        add_row(rows, "not finite", "%zu", job->nonfinite);
+        viewtext_fact(rows, "not finite", "%zu", job->nonfinite);
     if (strcmp(device_computed(), "cpu") != 0)
-        add_row(rows, "computed by", "%s", device_computed());
-    json_array_append_new(list, json_pack("{s:s, s:o}", "view", "table", "rows", rows));
+        viewtext_fact(rows, "computed by", "%s", device_computed());
+    json_array_append_new(list, viewtext_facts(rows));
     if (short_group(job)) {
         char note[160];
         snprintf(note, sizeof note, "The last group of each row is shorter: it has %zu values.", short_group(job));
@@ -536,7 +517,24 @@ static json_t *blocks(const struct job *job)
     return list;
 }
 
+/* What the request wants beside the report: lines, or the blocks of a screen. */
+static json_t *shown(const struct job *job, const json_t *report)
+{
+    const struct quantview view = { .report = report, .look = job->look, .recipe = &job->task.weights,
+                                    .method = job->method, .tensor = job->tensor, .tokens = job->task.tokens,
+                                    .out = job->env->out ? text(job, "out") : NULL };
+    return job->look ? quantview_blocks(&view) : blocks(job);
+}
+
 /* --- the whole ---------------------------------------------------------------------------------------------------- */
+
+static bool begin_look(struct job *job)
+{
+    if (!view_flag(job->request, "look"))
+        return true;
+    job->look = quantlook_new(job->rows, job->cols);
+    return job->look || fail(job, "out of memory");
+}
 
 static bool open_input(struct job *job)
 {
@@ -560,7 +558,7 @@ static bool put_output_in_place(struct job *job)
 static bool run(struct job *job)
 {
     return read_recipe(job) && read_method(job) && check_emit(job) && open_input(job) && read_calibration(job) &&
-           plan_blocks(job) && find_amax(job) && round_all(job) && put_output_in_place(job);
+           plan_blocks(job) && begin_look(job) && find_amax(job) && round_all(job) && put_output_in_place(job);
 }
 
 json_t *quantjob_run(const json_t *request, const struct quantjob_env *env, char *error, size_t size)
@@ -569,12 +567,14 @@ json_t *quantjob_run(const json_t *request, const struct quantjob_env *env, char
     json_t *reply = NULL;
     for (int i = 0; i < PARTS; i++)
         job.part[i] = -1;
-    if (run(&job))
-        reply = json_pack("{s:o, s:o}", "quantize", report(&job), "blocks", blocks(&job));
-    else if (env->out)
+    if (run(&job)) {
+        json_t *said = report(&job);
+        reply = json_pack("{s:o, s:o}", "quantize", said, "blocks", shown(&job, said));
+    } else if (env->out)
         outfile_abandon(env->out);
     tensorfile_close(job.file);
     tensorfile_close(job.calib_file);
+    quantlook_free(job.look);
     free(job.values);
     free(job.calib);
     return reply;

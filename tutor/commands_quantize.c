@@ -1,9 +1,11 @@
-/* commands_quantize.c: `saffron quantize`: a file's tensor through the lab, figures on stdout, progress on stderr. */
+/* commands_quantize.c: `saffron quantize`: a file's tensor through the lab; a screen of what came of it, or lines. */
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/view.h"
 #include "tutor/commands.h"
 #include "tutor/job.h"
 
@@ -86,16 +88,43 @@ static void mask(json_t *report)
     json_object_set_new(report, "gb_per_s", json_string("<measured>"));
 }
 
+/* The corner says which tensor of which file, the line below the picture who computed it. */
+static void frame(const struct job *job, const json_t *report, json_t *view)
+{
+    char where[200], status[200];
+    const char *path = view_text(job->request, "path", ""), *slash = strrchr(path, '/');
+    const char *tensor = view_text(job->request, "tensor", "");
+    snprintf(where, sizeof where, "%s%s%s", slash ? slash + 1 : path, *tensor ? " · " : "", tensor);
+    json_object_set_new(view, "where", json_string(where));
+    if (!report)
+        return;
+    const char *device = view_text(report, "device", "cpu"), *isa = view_text(report, "isa", "");
+    bool cpu = strcmp(device, "cpu") == 0;
+    snprintf(status, sizeof status, "computed now · %s · %.3g ms", cpu ? isa : device,
+             view_number(report, "elapsed_ms", 0));
+    json_object_set_new(view, "status", json_string(status));
+}
+
+/* What a screen asks: the same, with pictures. */
+static json_t *with_look(const json_t *request)
+{
+    json_t *look = json_copy((json_t *)request);
+    if (look)
+        json_object_set_new(look, "look", json_true());
+    return look;
+}
+
 int command_quantize(const struct options *options)
 {
     struct files files;
     if (!find_files(options, &files))
         return EXIT_USAGE;
-    json_t *request = make_request(options, &files), *open = make_open(options, &files);
-    const struct job job = { .title = "saffron quantize", .report = "quantize", .request = request, .open = open,
-                             .mask = mask };
+    json_t *request = make_request(options, &files), *look = with_look(request), *open = make_open(options, &files);
+    const struct job job = { .title = "saffron quantize", .report = "quantize", .request = request, .look = look,
+                             .open = open, .screen = true, .frame = frame, .mask = mask };
     int status = request ? job_run(options, &job) : EXIT_USAGE;
     json_decref(request);
+    json_decref(look);
     json_decref(open);
     return status;
 }

@@ -46,7 +46,8 @@ static int run_plain(const struct options *options, const struct job *job, struc
 struct pickface {
     struct jobface    face;     /* first, so that the one is the other */
     const struct job *job;
-    json_t           *blocks;   /* what was answered, or NULL */
+    json_t           *blocks;   /* what was answered, or NULL, */
+    json_t           *answer;   /* and the report that came with it */
     json_t           *report;   /* of the list that is chosen from, or NULL */
     struct picklist  *picks;    /* its items */
 };
@@ -73,8 +74,11 @@ static json_t *view_of(const struct jobface *face, int rows)
         return picklist_view(p->picks, p->job->title, about, rows);
     }
     json_t *body = p->blocks ? json_incref(p->blocks) : json_pack("[o]", jobface_working(face));
-    return json_pack("{s:s, s:s, s:o, s:[], s:o}", "title", p->job->title, "where", "", "body", body, "dock", "keys",
-                     keys_of(p));
+    json_t *view = json_pack("{s:s, s:s, s:o, s:[], s:o}", "title", p->job->title, "where", "", "body", body, "dock",
+                             "keys", keys_of(p));
+    if (p->job->frame)
+        p->job->frame(p->job, p->answer, view);
+    return view;
 }
 
 /* A list is kept to choose from; anything else is shown. */
@@ -93,8 +97,10 @@ static unsigned take_message(struct jobface *face, const json_t *message)
         p->report = json_incref(report);
         p->picks = picklist_new(list, p->job->remark);
     }
-    if (!p->picks || !list)
+    if (!p->picks || !list) {
         p->blocks = json_incref(json_object_get(message, "blocks"));
+        p->answer = json_incref(report);
+    }
     face->answered = true;
     return JOBFACE_TOP;
 }
@@ -113,7 +119,8 @@ static unsigned go_back(struct pickface *p)
     if (!p->picks || p->face.id)
         return JOBFACE_LEAVE;
     json_decref(p->blocks);
-    p->blocks = NULL;
+    json_decref(p->answer);
+    p->blocks = p->answer = NULL;
     return 0;
 }
 
@@ -131,12 +138,14 @@ static unsigned take_key(struct jobface *face, uint32_t key, int rows)
 
 static int run_screen(const struct options *options, const struct job *job, struct actors *actors)
 {
-    struct pickface p = { .face = { view_of, take_key, take_message, .request = job->request, .open = job->open },
+    struct pickface p = { .face = { view_of, take_key, take_message, .open = job->open,
+                                    .request = job->look ? job->look : job->request },
                           .job = job };
     int status = jobscreen_run(options, actors, job->face ? job->face : &p.face);
     picklist_free(p.picks);
     json_decref(p.report);
     json_decref(p.blocks);
+    json_decref(p.answer);
     return status;
 }
 

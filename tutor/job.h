@@ -13,6 +13,7 @@ struct job {
     const char *title;          /* of the screen: "saffron bench" */
     const char *report;         /* the field of the answer that --json prints; "blocks" is for people */
     json_t     *request;        /* borrowed */
+    json_t     *look;           /* what a screen asks instead, or NULL: the same; borrowed */
     const json_t *open;         /* what a lab of its own is opened with: {"files", "output"}; or NULL: nothing */
     bool        screen;         /* on a terminal it gets a screen, else it prints lines there too */
     bool        timed;          /* its numbers are timings: SAFFRON_MASK hides them */
@@ -22,6 +23,8 @@ struct job {
     const char *list, *pick;
     picklist_remark *remark;
     void      (*about)(const json_t *report, char *out, size_t size); /* a few words for the corner of the list */
+    void      (*frame)(const struct job *, const json_t *report, json_t *view); /* fills "where" and "status" of a view
+                                   that shows an answer, or has none yet: report NULL. NULL: both stay empty */
     struct jobface *face;       /* a screen of its own instead of all that (jobscreen.h), or NULL */
 };
 
