@@ -10,13 +10,14 @@
 
 struct job {
     const char *name;    /* of the request, and of its reply */
+    const char *label;   /* what it is doing, unless it says so itself */
     int         limit_s; /* between two looks */
 };
 
-static const struct job quantizing = { "quantize", 120 };
-static const struct job measuring = { "quality", 600 }; /* a method that searches may take minutes for a layer */
-static const struct job inspecting = { "inspect", 120 };
-static const struct job benching = { "bench", 120 };
+static const struct job quantizing = { "quantize", "rounding", 120 };
+static const struct job measuring = { "quality", NULL, 600 }; /* a method that searches may take minutes for a layer */
+static const struct job inspecting = { "inspect", "reading", 120 };
+static const struct job benching = { "bench", NULL, 120 };
 
 /* The `ctx` of a job's progress. */
 static void *ctx_of(const struct job *job)
@@ -34,7 +35,7 @@ static bool go_on_with(void *ctx, double fraction, const char *label)
 
 static bool go_on(void *ctx, double fraction)
 {
-    return go_on_with(ctx, fraction, ((const struct job *)ctx)->name);
+    return go_on_with(ctx, fraction, ((const struct job *)ctx)->label);
 }
 
 static void begin(const struct job *job, const json_t *message)

@@ -44,13 +44,12 @@ void quantlook_free(struct quantlook *look)
 
 /* --- levels ------------------------------------------------------------------------------------------------------- */
 
-bool quantlook_ends(const struct recipe *r, double *low, double *high)
+void quantlook_ends(const struct recipe *r, double *low, double *high)
 {
     const struct format *f = r->format;
     bool affine = r->zero >= ZERO_AWQ, lowest = r->zero == ZERO_FULL || r->scale.kind == SCALE_SIGNED;
     *high = affine ? (double)(1u << f->bits) - 1 : (double)f->largest;
     *low = affine ? 0 : lowest ? -*high - 1 : -*high;
-    return f->bits <= 8;
 }
 
 /* Bins of twice the width: the middle of the new ones holds all the old ones. */
@@ -62,25 +61,39 @@ static void join_bins(double *bins)
     memcpy(bins, joined, sizeof joined);
 }
 
-static void count_level(struct quantlook *look, double *bins, double level)
+/* Makes room for a level, which is finite. */
+static void reach_to(struct quantlook *look, double level)
 {
-    if (!isfinite(level))
-        return;
     while (fabs(level) >= look->reach) {
         join_bins(look->before);
         join_bins(look->after);
         look->reach *= 2;
     }
-    bins[(size_t)((level / look->reach + 1) * (QUANTLOOK_BINS / 2))]++;
 }
 
-/* Where value v lay among the levels of scale g. */
-static double level_of(const struct quant *q, size_t g, double v)
+static void count_level(struct quantlook *look, double *bins, double level, double times)
 {
-    double scale = q->scale_count ? (double)q->scales[g] : 1, zero = q->zeros ? (double)q->zeros[g] : 0;
-    if (q->zeros && q->recipe.zero == ZERO_KIVI)
-        return scale == 0 ? 0 : (v - zero) / scale;
-    return scale == 0 ? zero : v / scale + zero;
+    if (!isfinite(level))
+        return;
+    reach_to(look, level);
+    bins[(size_t)((level / look->reach + 1) * (QUANTLOOK_BINS / 2))] += times;
+}
+
+/* How values under one scale become levels, in the arithmetic of round.c, so that ties fall as they did there. */
+struct unit {
+    float offset, inverse, zero;
+};
+
+static struct unit unit_of(const struct quant *q, size_t g)
+{
+    float scale = q->scale_count ? q->scales[g] : 1, zero = q->zeros ? q->zeros[g] : 0;
+    bool minimum = q->recipe.zero == ZERO_KIVI;
+    return (struct unit){ minimum ? zero : 0, scale == 0 ? 0 : 1 / scale, minimum ? 0 : zero };
+}
+
+static float level_of(const struct unit *unit, float v)
+{
+    return (v - unit->offset) * unit->inverse + unit->zero;
 }
 
 static double level_of_code(const struct quant *q, uint32_t code)
@@ -100,26 +113,20 @@ static void prepare_row(struct quantlook *look, const float *w, const struct met
         hadamard_rotate(&rounded->rotation, look->prepared, 1);
 }
 
-/* How far beyond both ends of the levels values are still rounded, not clipped: half of the last step. */
-struct ends {
-    double low, high;
-};
-
-static struct ends ends_of(const struct quant *q)
+/* Whether a level lies so far beyond the ends that rounding alone would have left them. */
+static bool clips(const struct quant *q, float level)
 {
-    struct ends ends;
-    const struct format *f = q->recipe.format;
-    if (!quantlook_ends(&q->recipe, &ends.low, &ends.high))
-        return (struct ends){ -(double)INFINITY, (double)INFINITY };
-    double half = q->zeros ? 0.5 : (double)format_step(f, f->largest) / 2;
-    return (struct ends){ ends.low - half, ends.high + half };
+    double low, high;
+    quantlook_ends(&q->recipe, &low, &high);
+    if ((double)level >= low && (double)level <= high)
+        return false;
+    return q->zeros ? rint((double)level) < low || rint((double)level) > high
+                    : format_clips(q->recipe.format, level, q->recipe.cast);
 }
 
-static enum quantlook_fate fate_of(const struct ends *ends, double level, double was, double is)
+static enum quantlook_fate fate_of(bool clipped, double was, double is)
 {
-    if (level < ends->low || level > ends->high)
-        return QUANTLOOK_CLIPPED;
-    return was != 0 && is == 0 ? QUANTLOOK_ZERO : QUANTLOOK_ROUNDED;
+    return clipped ? QUANTLOOK_CLIPPED : was != 0 && is == 0 ? QUANTLOOK_ZERO : QUANTLOOK_ROUNDED;
 }
 
 static void count_error(struct quantlook *look, size_t c, double was, double error, struct quantlook_part *row)
@@ -134,27 +141,45 @@ static void count_error(struct quantlook *look, size_t c, double was, double err
     look->cells[at] += square;
 }
 
-static void take_row(struct quantlook *look, const float *w, const struct method_result *rounded, size_t r,
-                     struct quantlook_part *row)
+/* Narrow codes are counted now, and their levels by the block; codes[] has one element for each of 256. */
+static void count_code(struct quantlook *look, const struct quant *q, size_t i, size_t *codes)
+{
+    if (q->recipe.format->bits <= 8)
+        codes[((const uint8_t *)q->codes)[i]]++;
+    else
+        count_level(look, look->after, level_of_code(q, quant_code(q, i)), 1);
+}
+
+/* Which of the scales column c of row r has. */
+static size_t scale_of(const struct method_result *rounded, size_t r, size_t c)
 {
     const struct quant *q = &rounded->q;
-    const struct ends ends = ends_of(q);
-    size_t base = q->scale_count ? r / q->tile_rows * q->scales_per_row : 0;
+    if (!q->scale_count)
+        return 0;
+    return r / q->tile_rows * q->scales_per_row + (rounded->group_of ? rounded->group_of[c] : c / q->tile_cols);
+}
+
+static void take_row(struct quantlook *look, const float *w, const struct method_result *rounded, size_t r,
+                     struct quantlook_part *row, size_t *codes)
+{
+    const struct quant *q = &rounded->q;
+    size_t known = SIZE_MAX;
+    struct unit unit = { 0 };
     prepare_row(look, w, rounded);
     for (size_t c = 0; c < look->cols; c++) {
-        size_t i = r * look->cols + c, g = base;
-        double was = (double)w[c], is = (double)rounded->weights[i], level = 0;
+        size_t i = r * look->cols + c, g = scale_of(rounded, r, c);
+        double was = (double)w[c], is = (double)rounded->weights[i];
+        float level = 0;
         if (!isfinite(was))
             continue;
+        if (g != known)
+            unit = unit_of(q, known = g);
         if (!rounded->kept || !rounded->kept[c]) {
-            uint32_t code = quant_code(q, i);
-            g += !q->scale_count ? 0 : rounded->group_of ? rounded->group_of[c] : c / q->tile_cols;
-            level = level_of(q, g, (double)look->prepared[c]);
-            count_level(look, look->before, level);
-            count_level(look, look->after, level_of_code(q, code));
-            look->codes[code % QUANTLOOK_CODES]++;
+            level = level_of(&unit, look->prepared[c]);
+            count_level(look, look->before, (double)level, 1);
+            count_code(look, q, i, codes);
         }
-        enum quantlook_fate fate = fate_of(&ends, level, was, is);
+        enum quantlook_fate fate = fate_of(clips(q, level), was, is);
         look->count[fate]++;
         look->noise[fate] += (was - is) * (was - is);
         look->zeros += was == 0;
@@ -227,11 +252,23 @@ static void count_scales(struct quantlook *look, const struct quant *q)
 
 void quantlook_take(struct quantlook *look, const float *w, const struct method_result *rounded)
 {
+    size_t codes[QUANTLOOK_CODES] = { 0 };
+    double low, high;
+    quantlook_ends(&rounded->q.recipe, &low, &high);
+    if (rounded->q.scale_count) {
+        reach_to(look, low);
+        reach_to(look, high);
+    }
     count_scales(look, &rounded->q);
     for (size_t r = 0; r < rounded->q.rows; r++, look->seen++) {
         struct quantlook_part row = { .index = look->seen };
-        take_row(look, w + r * look->cols, rounded, r, &row);
+        take_row(look, w + r * look->cols, rounded, r, &row, codes);
         look->signal += row.signal;
         rank(look->worst, &look->worst_count, &row);
+    }
+    for (uint32_t code = 0; code < QUANTLOOK_CODES; code++) {
+        look->codes[code] += (double)codes[code];
+        if (codes[code])
+            count_level(look, look->after, level_of_code(&rounded->q, code), (double)codes[code]);
     }
 }

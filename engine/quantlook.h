@@ -22,7 +22,7 @@ enum {
 enum quantlook_fate {
     QUANTLOOK_ROUNDED,          /* to one of its neighbors */
     QUANTLOOK_ZERO,             /* it was none, and is 0 now */
-    QUANTLOOK_CLIPPED,          /* it lay beyond the last level by more than half a step */
+    QUANTLOOK_CLIPPED,          /* it lay beyond the last level, too far to round to it */
     QUANTLOOK_FATES
 };
 
@@ -36,8 +36,8 @@ struct quantlook_part {
 struct quantlook {
     size_t rows, cols;
     size_t seen;                                /* rows */
-    double reach;                               /* a power of two; levels before and after, */
-    double before[QUANTLOOK_BINS], after[QUANTLOOK_BINS];   /* but for columns that a method keeps apart */
+    double reach;                               /* a power of two, beyond all levels and what a scale is to reach */
+    double before[QUANTLOOK_BINS], after[QUANTLOOK_BINS]; /* levels, but for columns that a method keeps apart */
     double codes[QUANTLOOK_CODES];              /* how often each was used; formats of up to 8 bits */
     double scales[QUANTLOOK_SCALES];            /* by the binary logarithm of |scale| */
     double scale_low, scale_high, scale_count;  /* of scales that are not 0 */
@@ -66,7 +66,7 @@ size_t quantlook_columns(const struct quantlook *, struct quantlook_part worst[Q
 /* The root of the mean squared error in cell i of the map. */
 double quantlook_cell(const struct quantlook *, size_t i);
 
-/* The lowest and the highest level that codes have; false where there is no end that a value could pass. */
-bool quantlook_ends(const struct recipe *r, double *low, double *high);
+/* The lowest and the highest level that codes of a recipe have. */
+void quantlook_ends(const struct recipe *r, double *low, double *high);
 
 #endif

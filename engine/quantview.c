@@ -29,9 +29,9 @@ static json_t *headline(const struct quantview *v)
     const char *scale = view_text(v->report, "scale", ""), *method = view_text(v->report, "method", "");
     bool own = v->recipe->format->block != 0, plain = strcmp(method, "rtn") == 0;
     if (v->tokens)
-        snprintf(output, sizeof output, " · output %s",
+        snprintf(output, sizeof output, ", output %s",
                  viewtext_decibels(view_number(v->report, "output_sqnr_db", 0), 1, db, sizeof db));
-    snprintf(text, sizeof text, "%s%s%s%s%s · %.4g bits a weight · %s%s", v->recipe->format->name, own ? "" : " ",
+    snprintf(text, sizeof text, "%s%s%s%s%s · %.4g bits/weight · %s%s", v->recipe->format->name, own ? "" : " ",
              own ? "" : scale, plain ? "" : " ", plain ? "" : method, view_number(v->report, "bits_per_weight", 0),
              viewtext_decibels(view_number(v->report, "sqnr_db", 0), 1, db, sizeof db), output);
     return json_pack("{s:s, s:s}", "view", "heading", "text", text);
@@ -126,8 +126,9 @@ static void about_codes(const struct quantview *v, char *out, size_t size)
 static void reach_ends(const struct quantview *v, double width, long *first, long *last)
 {
     double low, high;
-    if (v->look->scale_count == 0 || !quantlook_ends(v->recipe, &low, &high))
-        return;
+    if (v->look->scale_count == 0)
+        return; /* nothing was to reach them */
+    quantlook_ends(v->recipe, &low, &high);
     long lowest = (long)((low + v->look->reach) / width), highest = (long)((high + v->look->reach) / width);
     *first = lowest < *first ? lowest : *first;
     *last = highest > *last ? highest : *last;
@@ -295,9 +296,10 @@ static json_t *map(const struct quantview *v, const struct quantlook_part *colum
         snprintf(label, sizeof label, "column %zu", columns[i].index);
         json_array_append_new(marks, json_pack("{s:I, s:s}", "at", (json_int_t)columns[i].index, "label", label));
     }
+    json_t *rows = map_rows(look, high > 0 ? high : 1);
     json_t *block = json_pack("{s:s, s:s, s:s, s:s, s:o, s:[I, I], s:o}", "view", "heat", "title",
-                              "where the error is", "measure", "RMS error", "low", "0", "rows", map_rows(look, high),
-                              "shape", (json_int_t)look->rows, (json_int_t)look->cols, "marks", marks);
+                              "where the error is", "measure", "RMS error", "low", "0", "rows", rows, "shape",
+                              (json_int_t)look->rows, (json_int_t)look->cols, "marks", marks);
     viewdata_label(block, "high", "", high);
     if (v->tokens) {
         json_object_set_new(block, "row", json_string("output"));

@@ -80,6 +80,8 @@ static json_t *make_request(const uint8_t *choice)
     put(request, "method", method);
     if (choice[8] & 1) /* the values as inputs of their own layer */
         put(request, "calib", path);
+    if (choice[8] & 4)
+        json_object_set_new(request, "look", json_true());
     if (choice[8] & 2 && strcmp(method, "gptq") == 0)
         json_object_set_new(request, "act_order", json_true());
     return request;

@@ -91,7 +91,7 @@ static void mask(json_t *report)
 /* The corner says which tensor of which file, the line below the picture who computed it. */
 static void frame(const struct job *job, const json_t *report, json_t *view)
 {
-    char where[200], status[200];
+    char where[200], status[200], ms[32];
     const char *path = view_text(job->request, "path", ""), *slash = strrchr(path, '/');
     const char *tensor = view_text(job->request, "tensor", "");
     snprintf(where, sizeof where, "%s%s%s", slash ? slash + 1 : path, *tensor ? " · " : "", tensor);
@@ -100,8 +100,8 @@ static void frame(const struct job *job, const json_t *report, json_t *view)
         return;
     const char *device = view_text(report, "device", "cpu"), *isa = view_text(report, "isa", "");
     bool cpu = strcmp(device, "cpu") == 0;
-    snprintf(status, sizeof status, "computed now · %s · %.3g ms", cpu ? isa : device,
-             view_number(report, "elapsed_ms", 0));
+    snprintf(status, sizeof status, "computed now · %s · %s ms", cpu ? isa : device,
+             view_format(view_number(report, "elapsed_ms", 0), ms, sizeof ms));
     json_object_set_new(view, "status", json_string(status));
 }
 
