@@ -57,33 +57,37 @@ return lesson {
     knobs = { size = { 12, from = 1, to = 100000, scale = "log", label = "the one value, times", at = 1 } },
     compute = function(lab, knob)
       local t = lab.gaussian { rows = 1024, cols = 1024 }
+      local others = t:with { rows = 500, cols = 300, value = 0 } -- the one value is stored well: it would hide their error
       local function both(size)
-        local x = t:with { rows = 500, cols = 300, value = size * t.rms }
-        local int8, e4m3 = lab.quantize(x, { format = "int8", scale = "tensor" }), lab.quantize(x, { format = "e4m3", scale = "tensor" })
-        return int8, e4m3
+        local x, q = t:with { rows = 500, cols = 300, value = size * t.rms }, {}
+        for i, format in ipairs { "int8", "e4m3" } do
+          q[i] = lab.quantize(x, { format = format, scale = "tensor" })
+          q[i] = { db = lab.compare(others, q[i].values:with { rows = 500, cols = 300, value = 0 }).sqnr_db, zeros = 100 * q[i].zero_fraction }
+        end
+        return q[1], q[2]
       end
       local x, a, b, cross = {}, {}, {}, nil
       for i = 0, 14 do
         local size = 4 * 10 ^ (i / 6)
         lab.progress(i / 15, fmt(size) .. " times")
         local int8, e4m3 = both(size)
-        x[i + 1], a[i + 1], b[i + 1] = size, int8.sqnr_db, e4m3.sqnr_db
+        x[i + 1], a[i + 1], b[i + 1] = size, int8.db, e4m3.db
         if i > 0 and not cross and a[i + 1] <= b[i + 1] then
           local was, now = a[i] - b[i], a[i + 1] - b[i + 1]
           cross = x[i] * (x[i + 1] / x[i]) ^ (was / (was - now))
         end
       end
       local int8, e4m3 = both(knob.size)
-      return { answer = cross, x = x, int8 = a, e4m3 = b, size = knob.size, now = { int8.sqnr_db, e4m3.sqnr_db, 100 * int8.zero_fraction } }
+      return { answer = cross, x = x, int8 = a, e4m3 = b, size = knob.size, now = { int8.db, e4m3.db, int8.zeros } }
     end,
     reveal = function(o, guess)
       return {
-        view.plot { x = { label = "the one value, times the rms", scale = "log", from = 4, to = 1000 }, y = { label = "SQNR", unit = "dB", from = 0 },
+        view.plot { x = { label = "the one value, times the rms", scale = "log", from = 4, to = 1000 }, y = { label = "SQNR of the others", unit = "dB", from = 0 },
           series = { { label = "INT8", x = o.x, y = o.int8, role = "outcome" }, { label = "E4M3", x = o.x, y = o.e4m3 } }, refs = { { x = o.answer, label = "equal at " .. fmt(o.answer) } },
           guess = guess and type(guess.value) == "number" and guess.value >= 4 and guess.value <= 1000 and { x = guess.value, label = "you" } or nil },
         string.format("INT8's step is the largest value over 127, for all of them. One value among a million is enough, and at %s times the rms the lead of 7 dB is gone. E4M3's steps follow each value, so its neighbors do not notice.", fmt(o.answer)),
-        string.format("At %s times: INT8 %s, with %s of the values 0; E4M3 %s.", fmt(o.size), db(o.now[1]), percent(o.now[3]), db(o.now[2])),
-        "E4M3 ends too, far out: beyond about 10,000 times the ordinary values fall into its subnormals. Turn the knob.",
+        string.format("With the one value at %s times the rms, the others have %s in INT8 (%s of them are 0) and %s in E4M3.", fmt(o.size), db(o.now[1]), percent(o.now[3]), db(o.now[2])),
+        "E4M3 has an end too, far out: beyond some 10,000 times ordinary values fall into its subnormals. Turn the knob that far.",
       }
     end,
     card = {
@@ -132,16 +136,20 @@ return lesson {
       for _, c in ipairs(x:columns()) do
         if cols[c.index + 1] and #named < 4 then named[#named + 1] = { index = c.index, times = c.times, count = cols[c.index + 1] } end
       end
-      return { answer = channels, tokens = tokens, chance = by_chance, x = x, mixed = mixed, named = named, top = math.floor(knob.top), cols = x.cols, rows = x.rows }
+      return { answer = channels, tokens = tokens, chance = by_chance, x = x, mixed = mixed, named = named, top = math.floor(knob.top),
+               from = knob.tensor == "seeded twin" and "twin" or x.name:find "^minilm/" and "minilm" or "own" }
     end,
     reveal = function(o)
       local rows = {}
       for i, c in ipairs(o.named) do rows[i] = { tostring(c.index), fmt(c.times), tostring(c.count) } end
       return {
         view.maps { beside = true, title = "Token by channel", maps = { { o.x, label = "as it is", note = o.answer .. " channels" }, { o.mixed, label = "shuffled", note = o.chance .. " channels" } } },
-        string.format("%d channels, at %d tokens. The same values in random order would lie in %d. An outlier is a channel's habit: large at token after token.", o.answer, o.tokens, o.chance),
+        string.format("%d channel%s, at %d token%s. The same values in random order lie in %d. %s", o.answer, o.answer == 1 and "" or "s", o.tokens, o.tokens == 1 and "" or "s", o.chance,
+          o.answer < o.chance / 2 and "An outlier is a channel's habit: large at token after token." or "So the habit is weak here: large values come up in many channels, each at a few tokens."),
         view.table { columns = { "channel", "its largest, times the median channel's", "of the " .. o.top }, rows = rows },
-        "Nothing was planted here; the model was trained so. In large language models it is the same with more channels: a handful of features, the same in most layers (LLM.int8()).",
+        o.from == "twin" and "In the twin six channels were planted. In MiniLM nothing was: turn the knob back." or o.from == "own" and "In large language models it is a handful of features, the same in most layers (LLM.int8())."
+          or o.answer >= o.chance / 2 and "Nothing was planted here either. Lasting channels belong to what passes from layer to layer; inside a layer large values come and go."
+          or "Nothing was planted here; the model was trained so. In large language models it is the same with more channels: a handful of features, the same in most layers (LLM.int8()).",
       }
     end,
     card = {
@@ -183,14 +191,14 @@ return lesson {
     reveal = function(o)
       local maps, zeros = {}, {}
       for i, m in ipairs(o.made) do
-        maps[i] = { m.x, label = m.label, note = percent(m.zeros) .. " zeros" }
+        maps[i] = { m.x, label = m.label .. ": " .. percent(m.zeros) }
         zeros[m.id] = percent(m.zeros)
       end
       return {
-        view.maps { beside = true, maps = maps },
+        view.maps { beside = true, title = "Turned into 0", maps = maps },
         o.scale == "token" and string.format("A scale cures what it parts from the rest. Half a token spoils one row: %s. Scattered values spoil most rows, a channel spoils all: %s and %s.", zeros.token, zeros.scattered, zeros.channel)
           or o.scale == "channel" and string.format("With a scale a channel the order is exactly reversed: %s for the channel, %s for the token.", zeros.channel, zeros.token)
-          or "With one scale for all, the arrangement makes no difference: everybody shares the step.",
+          or "With one scale for all, everybody shares one step wherever the large values lie. The three differ only by how large the largest of the 256 happens to be.",
         "A channel looks tidy and is the worst for token scales. That is the case that real activations bring.",
       }
     end,
@@ -205,9 +213,17 @@ return lesson {
   predict {
     id = "clip", title = "Just clip them",
     ask = {
-      "A layer with six large channels of 512. Before INT8 with one scale, X is clipped at its 99th percentile. The ordinary values turned into 0 fall from 55 to 2 %.",
-      "The layer's output stood at about 21 dB. Where does it stand now?",
+      "A layer with six large channels of 512. Before INT8 with one scale, X is clipped at its 99th percentile. The step shrinks, and hardly an ordinary value is turned into 0 any more.",
+      "Where does the layer's output stand now?",
     },
+    given = function(lab)
+      local x, w = twin(lab)
+      local function by(clip) return lab.quantize(x, { format = "int8", scale = "tensor", clip = clip }) end
+      local before, after = by "none", by "percentile:99"
+      return { view.table { columns = { "", "not clipped", "clipped" }, rows = {
+        { "ordinary values turned into 0", percent(100 * before.zero_fraction * 512 / 506), percent(100 * after.zero_fraction * 512 / 506) },
+        { "the layer's output", db(lab.compare(lab.product(x, w), lab.product(before.values, w)).sqnr_db), "?" } } } }
+    end,
     number = { unit = "dB", scale = "linear", within = "3 points", from = -5, to = 50 },
     hints = {
       "What exactly was cut off?",
@@ -233,8 +249,11 @@ return lesson {
         view.bars { unit = "%", to = 100, bars = {
           { label = "zeros before", value = o.before.zeros }, { label = "zeros now", value = o.after.zeros },
           { label = "output off, before", value = o.before.off, role = "outcome" }, { label = "output off, now", value = o.after.off, role = "outcome" } } },
-        string.format("%s turned into 0 instead of %s, and the output went from %s to %s. The six channels carry %s of this output: they are signal, and clipping cut it off.", percent(o.after.zeros), percent(o.before.zeros), db(o.before.db), db(o.after.db), percent(o.share)),
-        "Weights are another matter: their tails are thin, and cutting them helps at 4 bits. No percentile helps here; turn the knob.",
+        o.percentile == "100" and string.format("At 100 nothing is clipped: %s of the ordinary values are 0, and the output stays at %s.", percent(o.before.zeros), db(o.before.db))
+          or string.format("%s turned into 0 instead of %s, and the output went from %s to %s.", percent(o.after.zeros), percent(o.before.zeros), db(o.before.db), db(o.after.db))
+          .. (o.after.db < o.before.db and string.format(" The six channels carry %s of this output: they are signal, and clipping cut it off.", percent(o.share))
+            or " Here so few values are cut that the finer step outweighs them. That is all clipping wins on this tensor."),
+        "Weights are another matter: their tails are thin, and cutting them helps at 4 bits. Does any percentile help here?",
         view.quote "Weighing the flour sack as one kilo makes every spice exact, and the bread a cracker.",
       }
     end,
@@ -272,12 +291,15 @@ return lesson {
                found = six.kept_columns, threshold = knob.threshold, tokens = knob.tokens }
     end,
     reveal = function(o)
+      local bars = { { label = "none kept", value = o.none }, { label = string.format("%d kept, at 6", o.found), value = o.six, role = o.threshold == 6 and "outcome" or nil } }
+      if o.threshold ~= 6 then bars[3] = { label = string.format("%d kept, at %s", o.kept, fmt(o.threshold)), value = o.now, role = "outcome" } end
       return {
         view.hist { o.maxima, from = 0, to = 8, bins = 32, title = "The largest value of each channel", marks = { { at = o.threshold, label = "threshold " .. fmt(o.threshold), role = "outcome" }, { at = 6, label = "LLM.int8() 6", role = "value" } } },
-        string.format("%s of 512. Ordinary tails reach 3: in %s tokens about half of all channels have one such value, and one is enough.", fmt(o.answer), o.tokens),
-        view.bars { title = "The layer's output, INT8 otherwise", unit = "dB", bars = { { label = "none kept", value = o.none }, { label = string.format("%d kept, at 6", o.found), value = o.six }, { label = string.format("%d kept, at %s", o.kept, fmt(o.threshold)), value = o.now, role = "outcome" } } },
-        string.format("The six give %s. All the others together add %s.", db(o.six - o.none), db(o.now - o.six)),
-        "And the share grows with the prompt: more tokens, more chances. Turn the knob.",
+        o.answer > o.found and string.format("%s of 512: the large six, and %s of the ordinary ones. In %s tokens of a bell curve that many channels have a value beyond %s, and one is enough.", fmt(o.answer), fmt(o.answer - o.found), o.tokens, fmt(o.threshold))
+          or string.format("%s of 512: the large ones alone. No ordinary value of %s tokens reaches %s.", fmt(o.answer), o.tokens, fmt(o.threshold)),
+        view.bars { title = "The layer's output, INT8 otherwise", unit = "dB", bars = bars },
+        o.answer > o.found and string.format("The large six give %s. All the others together add %s.", db(o.six - o.none), db(o.now - o.six)) or string.format("They give %s.", db(o.now - o.none)),
+        "And 3 keeps more the longer the prompt is: each token is another chance. Try 16 tokens, and 1,024.",
       }
     end,
     takeaway = "A threshold must lie beyond ordinary tails: 6 takes the outlier channels, 3 takes half of all, and more with longer prompts.",
@@ -323,9 +345,10 @@ return lesson {
     reveal = function(o)
       return {
         view.bars { title = "The six columns' share", unit = "%", to = 100, bars = { { label = "of the weights' error", value = o.weight }, { label = "of the output's error", value = o.answer, role = "outcome" } } },
-        string.format("%s of the weights' error, %s of the output's. A small error is harmless until it is multiplied. These columns are the saffron: a pinch slightly off, in a dish made sixtyfold.", percent(o.weight), percent(o.answer)),
+        string.format("%s of the weights' error, %s of the output's. %s", percent(o.weight), percent(o.answer),
+          o.answer > 50 and "A small error is harmless until it is multiplied. These columns are the saffron: a pinch slightly off, in a dish made many times over." or "What they meet is hardly larger than the rest, so they hardly matter more. Turn the knob up."),
         view.bars { title = "Keep six columns in FP16", unit = "dB", bars = { { label = "none", value = o.db }, { label = "largest inputs", value = o.kept, role = "outcome" }, { label = "largest weights", value = o.heavy } } },
-        string.format("Kept exact, they lift the output from %s to %s for %s bits a weight. The six columns with the largest weights lift it to %s: you cannot tell saffron by its own weight. AWQ starts from here.", db(o.db), db(o.kept), fmt(o.bits), db(o.heavy)),
+        string.format("Kept exact, they lift the output from %s to %s for %s bits a weight. The six columns with the largest weights %s %s: you cannot tell saffron by its own weight. AWQ starts from here.", db(o.db), db(o.kept), fmt(o.bits), o.heavy - o.db < 0.2 and "leave it at" or "lift it to", db(o.heavy)),
       }
     end,
     card = {
@@ -375,12 +398,15 @@ return lesson {
     end,
     reveal = function(o)
       local function line(text) return (text:gsub("%c", " ")) end
+      local broken = o.answer - o.fp32 > 0.1
       return {
         view.bars { unit = "bits a byte", from = 0, to = 8, bars = { { label = "FP32, planted", value = o.fp32 }, { label = "INT8, planted", value = o.answer, role = "outcome" }, { label = "INT8 weights only", value = o.weights },
           { label = "FP8, planted", value = o.e4m3 }, { label = "LLM.int8(), planted", value = o.llm } } },
-        string.format("Same function, other grids. FP32 still needs %.2f bits. INT8 gives a token one step, and the sack sets it: beside channels %s times larger the others round to nothing, layer after layer.", o.fp32, fmt(o.times)),
+        broken and string.format("Same function, other grids. FP32 still needs %.2f bits. INT8 gives %s one step, and the sack sets it: beside channels %s times larger the others round to nothing, layer after layer.", o.fp32, o.scale == "token" and "a token" or "all tokens", fmt(o.times))
+          or string.format("At %s times INT8 still bears it: %.2f bits, and FP32 needs %.2f. Its 127 steps reach from the large channels down to the others. Turn the knob up.", fmt(o.times), o.answer, o.fp32),
         view.table { caption = "Both go on after: " .. line(o.prompt), columns = { "format", "goes on with" }, rows = { { "FP32", line(o.good) }, { "INT8", line(o.bad) } } },
-        string.format("The weights alone hardly suffer (%.2f bits). FP8 does not notice (%.2f), and LLM.int8() splits the six channels off (%.2f). Real outliers were trained, not planted, but this is what they do.", o.weights, o.e4m3, o.llm),
+        broken and string.format("The weights alone hardly suffer (%.2f bits). FP8 does not notice (%.2f), and LLM.int8() splits the six channels off (%.2f). Real outliers were trained, not planted, but this is what they do.", o.weights, o.e4m3, o.llm)
+          or string.format("Weights alone (%.2f), FP8 (%.2f) and LLM.int8() (%.2f) have nothing to repair yet.", o.weights, o.e4m3, o.llm),
       }
     end,
     takeaway = "Size moved from weights into a norm changes nothing in FP32 and can ruin INT8: a scale sees sizes, not functions.",
