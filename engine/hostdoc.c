@@ -49,6 +49,14 @@ static const struct host_doc docs[] = {
       " attention_kl?: number }",
       "One head's cache [tokens, dim] as KIVI keeps it: K by channel, V by token, the newest `residual` tokens in FP16."
       " q: queries whose attention is compared." },
+    { "lab.attend",
+      "options: { q: tensor, k: tensor, v: tensor, rounded_k?: tensor, rounded_v?: tensor, heads?: integer,"
+      " kv_heads?: integer }",
+      "{ kl: number, relative: number, sqnr_db: number, queries: integer, weights: tensor }",
+      "What attention makes of a rounded cache. The rows of q [queries, heads x dim] are the newest tokens; each looks"
+      " at the tokens of k and v [tokens, kv_heads x dim] up to its own. kl: from the exact weights to the rounded"
+      " ones, in nats, the mean over queries and heads; relative and sqnr_db: of the output; weights: how much each"
+      " token gets of exact attention, on average. heads is 1 and kv_heads as many as heads unless given." },
     { "lab.accumulate", "options: { kind?: string, a: tensor, b: tensor }",
       "{ sum: number, exact: number, error: number, relative: number, sums: number[] }",
       "Dot products of rows in an accumulator: fp64, fp32, fp16, bf16, acc14, acc14-promoted, int32, maddubs (a from"

@@ -1,5 +1,5 @@
 /* hostlib.c: the table `lab`: how its functions are called and timed, and how they read their options.
- * The functions stand by noun in hosttensor.c, hostquant.c, hostmethod.c and hostmodel.c. */
+ * The functions stand by noun in hosttensor.c, hostquant.c, hostmethod.c, hostcache.c and hostmodel.c. */
 #include <stdio.h>
 #include <string.h>
 
@@ -166,12 +166,14 @@ void hostlib_open(lua_State *L)
     hosttensor_open(L);
     hostquant_open(L);
     hostmethod_open(L);
+    hostcache_open(L);
     hostquality_open(L);
     lua_newtable(L);
     hostlib_add(L, functions);
     hostlib_add(L, hosttensor_functions);
     hostlib_add(L, hostquant_functions);
     hostlib_add(L, hostmethod_functions);
+    hostlib_add(L, hostcache_functions);
     hostlib_add(L, hostmodel_functions);
     hostlib_add(L, hostmatrix_functions);
     hostlib_add(L, hostsum_functions);

@@ -113,12 +113,17 @@ void hosttensor_drop(struct shared *s);
 /* [-0, +0] The tensor at `index`, or in field `name` of the options table there; or an error raised. */
 struct shared *hosttensor_check(lua_State *L, int index);
 struct shared *hosttensor_option(lua_State *L, int index, const char *name);
+/* [-0, +0] The same, but NULL where there is no such field. */
+struct shared *hosttensor_maybe(lua_State *L, int index, const char *name);
+/* [-0, +1] A copy of values [rows, cols] as a tensor. May raise. */
+void hosttensor_push_copy(lua_State *L, const float *values, size_t rows, size_t cols, const char *key);
 
 /* [-0, +1] The `lab` table, and the metatables of handles. */
 void hostlib_open(lua_State *L);
 void hosttensor_open(lua_State *L);
 void hostquant_open(lua_State *L);
 void hostmethod_open(lua_State *L);
+void hostcache_open(lua_State *L);
 void hostquality_open(lua_State *L);
 
 /* [-0, +1] The table of globals, with Lua's own libraries as far as a lesson may have them. */
@@ -142,8 +147,8 @@ void hostlib_push_method(lua_State *L, const struct lab_function *method);
 
 /* The functions by noun; each ends with a row without a name. */
 extern const struct lab_function hosttensor_functions[], hostquant_functions[], hostmethod_functions[],
-    hostmodel_functions[], hostmatrix_functions[], hostsum_functions[], hosttime_functions[],
-    hostquality_functions[];
+    hostcache_functions[], hostmodel_functions[], hostmatrix_functions[], hostsum_functions[],
+    hosttime_functions[], hostquality_functions[];
 
 /* What timings have in common; hosttime.c. [-0, +1] One series, of one of the `repeat` computations; "times" is over
  * the first series. [-0, +0] Into the table on top: rounds, dropped, and noisy = why nobody should be judged, if so;

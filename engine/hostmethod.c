@@ -1,5 +1,5 @@
-/* hostmethod.c: what lessons ask of whole methods: a layer rounded by GPTQ and its kin, a KV cache in few bits, and
- * sums in accumulators that are too narrow for them.
+/* hostmethod.c: what lessons ask of whole methods: a layer rounded by GPTQ and its kin, and sums in accumulators
+ * that are too narrow for them.
  * What a call holds in C belongs to a userdata, so that Lua collects it however the call ends. */
 #include <math.h>
 #include <stdio.h>
@@ -9,11 +9,10 @@
 #include "engine/hostlua.h"
 #include "kernels/accumulate.h"
 #include "kernels/fitter.h"
-#include "kernels/kivi.h"
 #include "kernels/method.h"
 #include "kernels/random.h"
 
-static const char METHOD_WORK[] = "saffron.method", CACHE_WORK[] = "saffron.cache", SUMS_WORK[] = "saffron.sums";
+static const char METHOD_WORK[] = "saffron.method", SUMS_WORK[] = "saffron.sums";
 
 enum {
     NOISE_TOKENS = 64,  /* white-noise inputs where the caller gave none to count */
@@ -21,15 +20,6 @@ enum {
 };
 
 #define NOISE_STREAM 0xd1b54a32d192ed03ull /* added to the seed; no multiple of what streams of tensors are apart */
-
-/* [-0, +1] A copy of values as a tensor. May raise. */
-static void push_copy(lua_State *L, const float *values, size_t rows, size_t cols, const char *key)
-{
-    struct tensor_handle *t = hosttensor_push(L);
-    t->shared = hosttensor_new(L, rows, cols, key);
-    memcpy(t->shared->values, values, rows * cols * sizeof *values);
-    hosttensor_measure(t->shared);
-}
 
 static bool flag_option(lua_State *L, const char *name)
 {
@@ -39,14 +29,6 @@ static bool flag_option(lua_State *L, const char *name)
     bool on = lua_toboolean(L, -1);
     lua_pop(L, 1);
     return on;
-}
-
-/* The tensor in field `name`, or NULL if there is none. */
-static struct shared *maybe_tensor(lua_State *L, const char *name)
-{
-    bool given = lua_getfield(L, 1, name) != LUA_TNIL;
-    lua_pop(L, 1);
-    return given ? hosttensor_option(L, 1, name) : NULL;
 }
 
 /* --- a layer by a method ------------------------------------------------------------------------------------------ */
@@ -169,11 +151,11 @@ static void set_figures(lua_State *L, const struct method *method, const struct 
     host_set_number(L, "kept_columns", (double)r->kept_count);
     if (isfinite(r->alpha))
         host_set_number(L, "alpha", r->alpha);
-    push_copy(L, r->weights, r->q.rows, r->q.cols, method->title);
+    hosttensor_push_copy(L, r->weights, r->q.rows, r->q.cols, method->title);
     lua_setfield(L, -2, "weights");
     if (!r->divide)
         return;
-    push_copy(L, r->divide, 1, r->q.cols, "what inputs are divided by");
+    hosttensor_push_copy(L, r->divide, 1, r->q.cols, "what inputs are divided by");
     lua_setfield(L, -2, "divide");
 }
 
@@ -198,7 +180,8 @@ static int lab_method(lua_State *L)
     char why[160];
     host_options(L, 1, names);
     const struct method *method = read_method(L);
-    struct shared *w = hosttensor_option(L, 1, "w"), *x = maybe_tensor(L, "x"), *held = maybe_tensor(L, "held");
+    struct shared *w = hosttensor_option(L, 1, "w"), *x = hosttensor_maybe(L, 1, "x");
+    struct shared *held = hosttensor_maybe(L, 1, "held");
     struct method_task task = { .w = w->values, .out = w->rows, .in = w->cols, .x = x ? x->values : NULL,
                                 .tokens = x ? x->rows : 0 };
     check_layer(L, w, x, "x");
@@ -221,102 +204,6 @@ static int lab_method(lua_State *L)
     set_noise(L, work, w, x);
     host_note(h->used_kernels, method->function);
     host_note(h->used_kernels, fitter_function(&task.weights));
-    return 1;
-}
-
-/* --- a KV cache --------------------------------------------------------------------------------------------------- */
-
-struct cache_work {
-    struct kivi cache;
-    float      *exact, *rounded;    /* [queries, dim] attention's outputs */
-    double     *weights;            /* [2, tokens] of one query */
-};
-
-static int collect_cache(lua_State *L)
-{
-    struct cache_work *work = lua_touserdata(L, 1);
-    kivi_free(&work->cache);
-    free(work->exact);
-    free(work->rounded);
-    free(work->weights);
-    memset(work, 0, sizeof *work);
-    return 0;
-}
-
-/* What attention makes of the cache: output, and the distance of its weights. */
-static void set_attention(lua_State *L, struct cache_work *work, const struct shared *k, const struct shared *v,
-                          const struct shared *q)
-{
-    size_t n = q->rows * q->cols;
-    double kl = 0;
-    work->exact = malloc(n * sizeof *work->exact);
-    work->rounded = malloc(n * sizeof *work->rounded);
-    work->weights = malloc(2 * k->rows * sizeof *work->weights);
-    if (!work->exact || !work->rounded || !work->weights)
-        luaL_error(L, "out of memory");
-    for (size_t i = 0; i < q->rows; i++) {
-        const float *one = q->values + i * q->cols;
-        double *p = work->weights, *other = p + k->rows;
-        kivi_attend(one, k->values, v->values, k->rows, q->cols, p, work->exact + i * q->cols);
-        kivi_attend(one, work->cache.k, work->cache.v, k->rows, q->cols, other, work->rounded + i * q->cols);
-        for (size_t t = 0; t < k->rows; t++)
-            kl += p[t] > 0 ? p[t] * log(p[t] / fmax(other[t], 0x1p-1022)) : 0;
-        if (!progress_tick(&host_of(L)->progress, (double)(i + 1) / (double)q->rows))
-            host_check(L, KERNEL_CANCELED, "lab.kivi");
-    }
-    host_set_number(L, "output_sqnr_db", meter_compare(work->exact, work->rounded, n).sqnr_db);
-    host_set_number(L, "attention_kl", kl / (double)q->rows);
-    host_note(host_of(L)->used_kernels, "kivi_attend");
-}
-
-static const struct format *integer_format(lua_State *L, const char *name)
-{
-    const struct format *f = format_find(name), *near = f ? NULL : format_nearest(name);
-    if (!f)
-        luaL_error(L, near ? "unknown format '%s'; did you mean '%s'?" : "unknown format '%s'", name,
-                   near ? near->name : "");
-    return f;
-}
-
-/* lab.kivi { k =, v =, format = "int2", group = 32, residual = 128, q = } -> { k_sqnr_db, v_sqnr_db, bits_per_value,
- * k_bits, v_bits, k_residual, v_residual, k, v }, with queries q [queries, dim] also output_sqnr_db and attention_kl
- * (nats a query). One head: k and v are [tokens, dim]. */
-static int lab_kivi(lua_State *L)
-{
-    static const char *const names[] = { "k", "v", "format", "group", "residual", "q", NULL };
-    host_options(L, 1, names);
-    struct shared *k = hosttensor_option(L, 1, "k"), *v = hosttensor_option(L, 1, "v"), *q = maybe_tensor(L, "q");
-    const struct kivi_recipe recipe = {
-        .format = integer_format(L, host_text(L, 1, "format", "int2")),
-        .group = (size_t)host_number(L, 1, "group", 32, 1, 65536),
-        .residual = (size_t)host_number(L, 1, "residual", 128, 0, 1 << 20),
-    };
-    if (k->rows != v->rows || k->cols != v->cols || (q && q->cols != k->cols))
-        return luaL_error(L, "lab.kivi: k and v are [tokens, dim] of one head, q is [queries, dim]");
-    if (recipe.format->kind != FORMAT_INTEGER || recipe.format->block || recipe.format->bits > 8)
-        return luaL_error(L, "lab.kivi rounds to an integer format, '%s' is none", recipe.format->name);
-    if (recipe.residual % recipe.group)
-        return luaL_error(L, "lab.kivi: residual is a multiple of group");
-    struct cache_work *work = lua_newuserdatauv(L, sizeof *work, 0);
-    memset(work, 0, sizeof *work);
-    luaL_setmetatable(L, CACHE_WORK);
-    host_check(L, kivi_round(k->values, v->values, k->rows, k->cols, &recipe, &work->cache), "lab.kivi");
-    lua_createtable(L, 0, 12);
-    size_t n = k->rows * k->cols;
-    host_set_number(L, "k_sqnr_db", meter_compare(k->values, work->cache.k, n).sqnr_db);
-    host_set_number(L, "v_sqnr_db", meter_compare(v->values, work->cache.v, n).sqnr_db);
-    host_set_number(L, "k_bits", work->cache.k_bits);
-    host_set_number(L, "v_bits", work->cache.v_bits);
-    host_set_number(L, "bits_per_value", work->cache.bits);
-    host_set_number(L, "k_residual", (double)work->cache.k_residual);
-    host_set_number(L, "v_residual", (double)work->cache.v_residual);
-    push_copy(L, work->cache.k, k->rows, k->cols, "K as KIVI keeps it");
-    lua_setfield(L, -2, "k");
-    push_copy(L, work->cache.v, v->rows, v->cols, "V as KIVI keeps it");
-    lua_setfield(L, -2, "v");
-    if (q)
-        set_attention(L, work, k, v, q);
-    host_note(host_of(L)->used_kernels, "kivi_round");
     return 1;
 }
 
@@ -446,7 +333,6 @@ static int lab_accumulate(lua_State *L)
 
 const struct lab_function hostmethod_functions[] = {
     { "method", lab_method, 120 },
-    { "kivi", lab_kivi, 60 },
     { "accumulate", lab_accumulate, 60 },
     { NULL, NULL, 0 },
 };
@@ -454,6 +340,5 @@ const struct lab_function hostmethod_functions[] = {
 void hostmethod_open(lua_State *L)
 {
     hostlib_add_type(L, METHOD_WORK, NULL, collect_method);
-    hostlib_add_type(L, CACHE_WORK, NULL, collect_cache);
     hostlib_add_type(L, SUMS_WORK, NULL, collect_sums);
 }

@@ -123,6 +123,21 @@ struct shared *hosttensor_option(lua_State *L, int index, const char *name)
     return t->shared;
 }
 
+struct shared *hosttensor_maybe(lua_State *L, int index, const char *name)
+{
+    bool given = lua_getfield(L, index, name) != LUA_TNIL;
+    lua_pop(L, 1);
+    return given ? hosttensor_option(L, index, name) : NULL;
+}
+
+void hosttensor_push_copy(lua_State *L, const float *values, size_t rows, size_t cols, const char *key)
+{
+    struct tensor_handle *t = hosttensor_push(L);
+    t->shared = hosttensor_new(L, rows, cols, key);
+    memcpy(t->shared->values, values, rows * cols * sizeof *values);
+    hosttensor_measure(t->shared);
+}
+
 struct shared *hosttensor_new(lua_State *L, size_t rows, size_t cols, const char *key)
 {
     struct shared *s = shared_new(rows, cols, key);

@@ -1,6 +1,7 @@
 /* meter.c: sums over outputs, rows and columns; divergence of softmax. In FP64, in reading order. */
 #include "kernels/meter.h"
 
+#include <float.h>
 #include <math.h>
 
 static struct meter finish(double signal, double noise)
@@ -35,6 +36,14 @@ void meter_cols(const float *exact, const float *y, size_t rows, size_t cols, st
 {
     for (size_t j = 0; j < cols; j++)
         out[j] = compare(exact + j, y + j, rows, cols);
+}
+
+double meter_kl(const double *exact, const double *y, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += exact[i] > 0 ? exact[i] * log(exact[i] / fmax(y[i], DBL_MIN)) : 0;
+    return sum;
 }
 
 static size_t largest(const float *x, size_t n)

@@ -20,6 +20,9 @@ struct meter meter_compare(const float *exact, const float *y, size_t n);
 void meter_rows(const float *exact, const float *y, size_t rows, size_t cols, struct meter *out);
 void meter_cols(const float *exact, const float *y, size_t rows, size_t cols, struct meter *out);
 
+/* KL(exact || y) of two distributions over n, in nats. What y has at 0 counts as the smallest normal number. */
+double meter_kl(const double *exact, const double *y, size_t n);
+
 /* Mean over the rows of KL(softmax(exact) || softmax(y)) in nats; logits [rows, n], finite. */
 double meter_softmax_kl(const float *exact, const float *y, size_t rows, size_t n);
 

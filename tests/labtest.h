@@ -2,6 +2,7 @@
 #ifndef TESTS_LABTEST_H
 #define TESTS_LABTEST_H
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,6 +106,36 @@ static inline void labtest_compute(struct labproc *lab, long id, const char *nam
     if (knobs)
         json_object_set_new(message, "knobs", knobs);
     assert_true(labproc_send(lab, message));
+}
+
+/* The reply to request `id` about a step of this lesson: a result, or a problem. The caller's reference. */
+static inline json_t *labtest_reply(struct labproc *lab, long id, const char *text, const char *step)
+{
+    labtest_compute(lab, id, "lessons/x.lua", text, step, NULL);
+    for (;;) {
+        struct labproc_event e = labtest_next(lab, 30000 * LABTEST_SLOW);
+        if (e.kind != LABPROC_MESSAGE)
+            fail_msg("%s: no answer", step);
+        if (json_integer_value(json_object_get(e.message, "id")) == id && !labtest_is(e.message, "progress"))
+            return e.message;
+        json_decref(e.message);
+    }
+}
+
+/* A number of a result: the answer, or a value by name. */
+static inline double labtest_value(const json_t *reply, const char *name)
+{
+    const json_t *x = strcmp(name, "answer") == 0 ? json_object_get(reply, "answer")
+                                                  : json_object_get(json_object_get(reply, "values"), name);
+    if (!json_is_number(x))
+        fail_msg("no number '%s': %s", name, json_string_value(json_object_get(reply, "text")));
+    return json_number_value(x);
+}
+
+static inline void labtest_near(double got, double meant, double within)
+{
+    if (!(fabs(got - meant) <= within))
+        fail_msg("%.9g, not %.9g", got, meant);
 }
 
 /* The next problem, result or loss about a request, as its type: "problem", "result", "lost", "nothing". */

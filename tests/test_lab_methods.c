@@ -1,9 +1,8 @@
-/* test_lab_methods: lab.method, lab.kivi and lab.accumulate as lessons call them: their figures against what the same
- * kernels give in this process, how they refuse, and that they can be canceled. */
+/* test_lab_methods: lab.method and lab.accumulate as lessons call them: their figures against what the same kernels
+ * give in this process, how they refuse, and that they can be canceled. */
 #include <math.h>
 
 #include "kernels/accumulate.h"
-#include "kernels/kivi.h"
 #include "kernels/method.h"
 #include "kernels/random.h"
 #include "tests/labtest.h"
@@ -39,17 +38,6 @@ static const char LESSON[] =
     "    format = 'int4' } end),\n"
     "  step('long', function(lab) return lab.method { w = lab.gaussian { rows = 2048, cols = 2048 }, method = 'awq',\n"
     "    x = lab.gaussian { rows = 512, cols = 2048, stream = 1 }, format = 'int4', scale = 'group:128' } end),\n"
-    "  step('kivi', function(lab)\n"
-    "    local k = lab.gaussian { rows = 300, cols = 64, channels = 2 }\n"
-    "    local v = lab.gaussian { rows = 300, cols = 64, stream = 1 }\n"
-    "    local q = lab.gaussian { rows = 8, cols = 64, stream = 2 }\n"
-    "    local c = lab.kivi { k = k, v = v, format = 'int2', group = 32, residual = 64, q = q }\n"
-    "    return { answer = c.k_sqnr_db, v = c.v_sqnr_db, bits = c.bits_per_value, k_tail = c.k_residual,\n"
-    "      v_tail = c.v_residual, output = c.output_sqnr_db, kl = c.attention_kl, rows = c.k.rows } end),\n"
-    "  step('kivigroup', function(lab) local k = lab.gaussian { rows = 64, cols = 64 }\n"
-    "    return lab.kivi { k = k, v = k, residual = 33 } end),\n"
-    "  step('kiviformat', function(lab) local k = lab.gaussian { rows = 64, cols = 64 }\n"
-    "    return lab.kivi { k = k, v = k, format = 'e4m3' } end),\n"
     "  step('acc', function(lab)\n"
     "    local a = lab.gaussian { rows = 16, cols = 2048, stream = 4 }\n"
     "    local b = lab.gaussian { rows = 16, cols = 2048, stream = 5 }\n"
@@ -72,35 +60,9 @@ static const char LESSON[] =
 static struct labproc *lab;
 static long next_id = 1;
 
-/* The reply to this step: a result, or a problem. */
 static json_t *ask(const char *step)
 {
-    long id = next_id++;
-    labtest_compute(lab, id, "lessons/x.lua", LESSON, step, NULL);
-    for (;;) {
-        struct labproc_event e = labtest_next(lab, 30000 * LABTEST_SLOW);
-        if (e.kind != LABPROC_MESSAGE)
-            fail_msg("%s: no answer", step);
-        const char *type = json_string_value(json_object_get(e.message, "type"));
-        if (json_integer_value(json_object_get(e.message, "id")) == id && strcmp(type, "progress") != 0)
-            return e.message;
-        json_decref(e.message);
-    }
-}
-
-static double value(const json_t *reply, const char *name)
-{
-    const json_t *x = strcmp(name, "answer") == 0 ? json_object_get(reply, "answer")
-                                                  : json_object_get(json_object_get(reply, "values"), name);
-    if (!json_is_number(x))
-        fail_msg("no number '%s': %s", name, json_string_value(json_object_get(reply, "text")));
-    return json_number_value(x);
-}
-
-static void near(double got, double meant, double within)
-{
-    if (!(fabs(got - meant) <= within))
-        fail_msg("%.9g, not %.9g", got, meant);
+    return labtest_reply(lab, next_id++, LESSON, step);
 }
 
 static float w[OUT * IN], x[TOKENS * IN], held[32 * IN];
@@ -131,14 +93,14 @@ static void same_as_here(const char *step, struct method_task task, const char *
     assert_int_equal(method_run(method_find(method), &task, NULL, &result), KERNEL_OK);
     assert_int_equal(method_measure(&result, w, x, TOKENS, NULL, &calibration), KERNEL_OK);
     assert_int_equal(method_measure(&result, w, held, 32, NULL, &other), KERNEL_OK);
-    near(value(reply, "weight"), result.sqnr_db, 1e-4);
-    near(value(reply, "answer"), calibration.sqnr_db, 0.02); /* BLAS there, plain loops here */
-    near(value(reply, "held"), other.sqnr_db, 0.02);
-    near(value(reply, "bits"), result.bits_per_weight, 1e-9);
-    near(value(reply, "alpha"), isfinite(result.alpha) ? result.alpha : -1, 1e-9);
-    near(value(reply, "kept"), (double)result.kept_count, 0);
-    near(value(reply, "divide"), result.divide ? IN : 0, 0);
-    assert_true(value(reply, "noise") > 0 && value(reply, "cols") == IN);
+    labtest_near(labtest_value(reply, "weight"), result.sqnr_db, 1e-4);
+    labtest_near(labtest_value(reply, "answer"), calibration.sqnr_db, 0.02); /* BLAS there, plain loops here */
+    labtest_near(labtest_value(reply, "held"), other.sqnr_db, 0.02);
+    labtest_near(labtest_value(reply, "bits"), result.bits_per_weight, 1e-9);
+    labtest_near(labtest_value(reply, "alpha"), isfinite(result.alpha) ? result.alpha : -1, 1e-9);
+    labtest_near(labtest_value(reply, "kept"), (double)result.kept_count, 0);
+    labtest_near(labtest_value(reply, "divide"), result.divide ? IN : 0, 0);
+    assert_true(labtest_value(reply, "noise") > 0 && labtest_value(reply, "cols") == IN);
     method_free(&result);
     json_decref(reply);
 }
@@ -162,45 +124,11 @@ static void meters(void **state)
 {
     (void)state;
     json_t *rtn = ask("rtn"), *gptq = ask("gptq");
-    assert_true(value(gptq, "answer") > value(rtn, "answer") + 3);
-    assert_true(value(gptq, "noise") < value(rtn, "noise") && value(gptq, "weight") < value(rtn, "weight"));
+    assert_true(labtest_value(gptq, "answer") > labtest_value(rtn, "answer") + 3);
+    assert_true(labtest_value(gptq, "noise") < labtest_value(rtn, "noise"));
+    assert_true(labtest_value(gptq, "weight") < labtest_value(rtn, "weight"));
     json_decref(rtn);
     json_decref(gptq);
-}
-
-static void cache(void **state)
-{
-    static float k[300 * 64], v[300 * 64];
-    struct kivi here;
-    const struct kivi_recipe recipe = { format_find("int2"), 32, 64 };
-    (void)state;
-    random_gaussian(k, 300 * 64, SEED, 1);
-    random_outlier_channels(k, 300, 64, SEED, 2, 20, 60, NULL);
-    random_gaussian(v, 300 * 64, SEED + STREAM, 1);
-    assert_int_equal(kivi_round(k, v, 300, 64, &recipe, &here), KERNEL_OK);
-    json_t *reply = ask("kivi");
-    near(value(reply, "answer"), meter_compare(k, here.k, 300 * 64).sqnr_db, 1e-6);
-    near(value(reply, "v"), meter_compare(v, here.v, 300 * 64).sqnr_db, 1e-6);
-    near(value(reply, "bits"), here.bits, 1e-9);
-    assert_true(value(reply, "k_tail") == 300 % 64 && value(reply, "v_tail") == 64 && value(reply, "rows") == 300);
-    assert_true(value(reply, "output") > 0 && value(reply, "kl") > 0);
-    kivi_free(&here);
-    json_decref(reply);
-}
-
-/* Attention whose answer is known: equal keys weigh all values alike; a far larger score takes all. */
-static void attention(void **state)
-{
-    const float k[3 * 2] = { 1, 0, 1, 0, 1, 0 }, far[3 * 2] = { 0, 0, 200, 0, 0, 0 }, v[3 * 2] = { 3, 0, 6, 3, 0, 0 };
-    const float q[2] = { 5, 7 };
-    double weights[3];
-    float out[2];
-    (void)state;
-    kivi_attend(q, k, v, 3, 2, weights, out);
-    near((double)out[0], 3, 1e-6);
-    near((double)out[1], 1, 1e-6);
-    kivi_attend(q, far, v, 3, 2, weights, out);
-    assert_true(out[0] == 6 && out[1] == 3 && weights[1] == 1);
 }
 
 static void accumulators(void **state)
@@ -210,18 +138,19 @@ static void accumulators(void **state)
     random_gaussian(a, 16 * 2048, SEED + 4 * STREAM, 1);
     random_gaussian(b, 16 * 2048, SEED + 5 * STREAM, 1);
     json_t *reply = ask("acc");
-    near(value(reply, "answer"), accumulator_find("fp64")->dot(a, b, 2048), 0);
-    near(value(reply, "sum14"), accumulator_find("acc14")->dot(a, b, 2048), 0);
-    assert_true(value(reply, "fp64") == 0 && value(reply, "rows") == 16);
-    assert_true(value(reply, "fp32") < value(reply, "promoted") && value(reply, "promoted") < value(reply, "acc14"));
-    assert_true(value(reply, "fp16") < value(reply, "bf16"));
+    labtest_near(labtest_value(reply, "answer"), accumulator_find("fp64")->dot(a, b, 2048), 0);
+    labtest_near(labtest_value(reply, "sum14"), accumulator_find("acc14")->dot(a, b, 2048), 0);
+    assert_true(labtest_value(reply, "fp64") == 0 && labtest_value(reply, "rows") == 16);
+    assert_true(labtest_value(reply, "fp32") < labtest_value(reply, "promoted"));
+    assert_true(labtest_value(reply, "promoted") < labtest_value(reply, "acc14"));
+    assert_true(labtest_value(reply, "fp16") < labtest_value(reply, "bf16"));
     json_decref(reply);
     reply = ask("maddubs");
-    assert_true(value(reply, "answer") == 32767 + 11 && value(reply, "exact") == 2 * 255 * 127 + 11);
+    assert_true(labtest_value(reply, "answer") == 32767 + 11 && labtest_value(reply, "exact") == 2 * 255 * 127 + 11);
     json_decref(reply);
     reply = ask("wrap");
-    double exact = value(reply, "exact");
-    assert_true(exact > 0x1p31 && value(reply, "answer") == (double)(int32_t)(uint32_t)(int64_t)exact);
+    double exact = labtest_value(reply, "exact");
+    assert_true(exact > 0x1p31 && labtest_value(reply, "answer") == (double)(int32_t)(uint32_t)(int64_t)exact);
     json_decref(reply);
 }
 
@@ -230,8 +159,7 @@ static void refused(void **state)
     static const char *const cases[][2] = {
         { "unknown", "did you mean 'gptq'" },      { "option", "unknown option 'dampen'" },
         { "format", "did you mean 'int8'" },       { "bare", "needs x: inputs of the layer, [tokens, 128]" },
-        { "shape", "x has 64 features" },          { "kivigroup", "residual is a multiple of group" },
-        { "kiviformat", "an integer format" },     { "fraction", "whole numbers from -128 to 127" },
+        { "shape", "x has 64 features" },          { "fraction", "whole numbers from -128 to 127" },
         { "accname", "unknown accumulator 'acc15'" },
     };
     (void)state;
@@ -288,8 +216,8 @@ static int stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(methods),      cmocka_unit_test(meters),  cmocka_unit_test(cache), cmocka_unit_test(attention),
-        cmocka_unit_test(accumulators), cmocka_unit_test(refused), cmocka_unit_test(canceled),
+        cmocka_unit_test(methods), cmocka_unit_test(meters),   cmocka_unit_test(accumulators),
+        cmocka_unit_test(refused), cmocka_unit_test(canceled),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -624,6 +624,11 @@ function lab.method(options) end
 ---@return { k_sqnr_db: number, v_sqnr_db: number, bits_per_value: number, k_bits: number, v_bits: number, k_residual: integer, v_residual: integer, k: tensor, v: tensor, output_sqnr_db?: number, attention_kl?: number }
 function lab.kivi(options) end
 
+--- What attention makes of a rounded cache. The rows of q [queries, heads x dim] are the newest tokens; each looks at the tokens of k and v [tokens, kv_heads x dim] up to its own. kl: from the exact weights to the rounded ones, in nats, the mean over queries and heads; relative and sqnr_db: of the output; weights: how much each token gets of exact attention, on average. heads is 1 and kv_heads as many as heads unless given.
+---@param options { q: tensor, k: tensor, v: tensor, rounded_k?: tensor, rounded_v?: tensor, heads?: integer, kv_heads?: integer }
+---@return { kl: number, relative: number, sqnr_db: number, queries: integer, weights: tensor }
+function lab.attend(options) end
+
 --- Dot products of rows in an accumulator: fp64, fp32, fp16, bf16, acc14, acc14-promoted, int32, maddubs (a from 0 to 255). sum, exact, error: of the first row; relative: over all.
 ---@param options { kind?: string, a: tensor, b: tensor }
 ---@return { sum: number, exact: number, error: number, relative: number, sums: number[] }

