@@ -111,6 +111,19 @@ static void read_family(struct check *c, struct modelfile_config *config)
     refuse(c, "model_type '%.40s' cannot be run; llama, mistral, qwen2 and qwen3 can", type);
 }
 
+/* Keys of other families, whose forward pass is another, whatever model_type says. */
+static void refuse_foreign(struct check *c)
+{
+    static const char *const keys[] = {
+        "attn_logit_softcapping", "final_logit_softcapping", "query_pre_attn_scalar", "attention_multiplier",
+        "embedding_multiplier", "residual_multiplier", "logits_scaling", "logit_scale", "attention_chunk_size",
+        "attn_output_gate", "clip_qkv", "no_rope_layers", "kv_lora_rank", "compression_config",
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (value(c, keys[i]) && !json_is_false(value(c, keys[i])))
+            refuse(c, "what '%s' asks for cannot be run", keys[i]);
+}
+
 /* Keys that ask for what the forward pass does not do. */
 static void refuse_unknown(struct check *c)
 {
@@ -135,11 +148,33 @@ static void refuse_unknown(struct check *c)
         refuse(c, "biases in the feed-forward part ('mlp_bias') cannot be run");
     if (rotary && number(c, rotary, "partial_rotary_factor", 1) != 1)
         refuse(c, "'partial_rotary_factor' other than 1 cannot be run");
+    refuse_foreign(c);
+}
+
+/* What stands in rope_parameters or rope_scaling: what is used below, and nothing that would change it. `needs`: the
+ * numbers that the kind of scaling is not defined without. */
+static void check_rope(struct check *c, const json_t *scaling, const char *const *needs)
+{
+    const json_t *share = json_object_get(scaling, "partial_rotary_factor");
+    const char *key;
+    json_t *inner;
+    if (scaling && !json_is_object(scaling))
+        refuse(c, "config.json: the RoPE parameters are no object");
+    json_object_foreach((json_t *)(uintptr_t)scaling, key, inner)
+        if (json_is_object(inner))
+            refuse(c, "RoPE parameters that differ from layer to layer cannot be run");
+    if (number(c, share, "partial_rotary_factor", 1) != 1)
+        refuse(c, "'partial_rotary_factor' other than 1 cannot be run");
+    for (; *needs; needs++)
+        if (!json_is_number(json_object_get(scaling, *needs)))
+            refuse(c, "config.json: the RoPE scaling has no number '%s'", *needs);
 }
 
 /* Older files have rope_theta and rope_scaling, newer ones rope_parameters with both. */
 static void read_rope(struct check *c, struct modelfile_config *config)
 {
+    static const char *const needs[] = { "low_freq_factor", "high_freq_factor", "original_max_position_embeddings",
+                                         "factor", NULL };
     const json_t *both = value(c, "rope_parameters"), *scaling = both ? both : value(c, "rope_scaling");
     const json_t *theta = value(c, "rope_theta");
     const json_t *type = json_object_get(scaling, "rope_type");
@@ -155,6 +190,12 @@ static void read_rope(struct check *c, struct modelfile_config *config)
     s->llama3 = strcmp(kind, "llama3") == 0;
     if (*kind && strcmp(kind, "default") != 0 && !s->linear && !s->llama3)
         refuse(c, "rope scaling '%.40s' cannot be run; default, linear and llama3 can", kind);
+    if (both && (value(c, "rope_scaling") || number(c, json_object_get(both, "rope_theta"), "rope_theta", config->theta)
+                                                 != config->theta))
+        refuse(c, "config.json: 'rope_parameters' and older RoPE keys beside it do not agree");
+    if (!*kind && scaling && !both)
+        refuse(c, "config.json: 'rope_scaling' does not say of which type it is");
+    check_rope(c, scaling, needs + (s->llama3 ? 0 : s->linear ? 3 : 4));
     if (s->llama3 && s->high <= s->low)
         refuse(c, "config.json: 'high_freq_factor' is not above 'low_freq_factor'");
 }

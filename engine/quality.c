@@ -414,9 +414,12 @@ enum kernel_status quality_measure(const struct quality *q, const struct scheme 
 
 /* --- ranks -------------------------------------------------------------------------------------------------------- */
 
+/* The least loss first; a model that broke down, whose loss is no number, last. */
 static int by_bits(const void *a, const void *b)
 {
     const struct quality_run *x = *(struct quality_run *const *)a, *y = *(struct quality_run *const *)b;
+    if (!isfinite(x->bits) || !isfinite(y->bits))
+        return isfinite(y->bits) ? 1 : isfinite(x->bits) ? -1 : 0;
     return (x->bits > y->bits) - (x->bits < y->bits);
 }
 
@@ -431,7 +434,8 @@ void quality_rank(struct quality_run *runs, size_t count, size_t predicted)
     for (size_t i = 0; order && i < count; i++) {
         double delta, error;
         quality_compare(order[i]->loss, order[leader]->loss, predicted, &delta, &error);
-        if (i > 0 && delta > 2 * error)
+        bool broke = isfinite(order[leader]->bits) && !isfinite(order[i]->bits);
+        if (i > 0 && (broke || delta > 2 * error))
             leader = i;
         order[i]->rank = leader + 1;
     }

@@ -71,7 +71,8 @@ enum kernel_status quality_measure(const struct quality *q, const struct scheme 
  * blocks of 64 neighboring predictions. */
 void quality_compare(const float *a, const float *b, size_t predicted, double *delta, double *error);
 
-/* Gives each run its rank: by loss; one that is not more than two standard errors above the best of a rank joins it. */
+/* Gives each run its rank: by loss; one that is not more than two standard errors above the best of a rank joins it.
+ * Runs whose loss is not finite share the last. */
 void quality_rank(struct quality_run *runs, size_t count, size_t predicted);
 
 /* A continuation of the prompt by the net: `count` tokens, each drawn from the softmax at this temperature (0: the

@@ -373,6 +373,28 @@ static void test_ranks(void **state)
     assert_int_equal(runs[2].rank, 3);
 }
 
+/* A scheme under which the model breaks down, its loss no number, is worse than any, wherever it stands in the list. */
+static void test_broken_ranks(void **state)
+{
+    (void)state;
+    enum { N = 640, RUNS = 5 };
+    static const size_t rank[RUNS] = { 4, 2, 4, 1, 2 };
+    float loss[RUNS][N];
+    struct quality_run runs[RUNS];
+    for (int r = 0; r < RUNS; r++) {
+        runs[r] = (struct quality_run){ .loss = loss[r] };
+        for (size_t i = 0; i < N; i++) {
+            loss[r][i] = r == 3 ? 1 : 2 + (float)(i / 64 % 2);
+            if (r == 0 || r == 2)
+                loss[r][i] = r ? INFINITY : NAN;
+            runs[r].bits += (double)loss[r][i] / N;
+        }
+    }
+    quality_rank(runs, RUNS, N);
+    for (int r = 0; r < RUNS; r++)
+        assert_int_equal(runs[r].rank, rank[r]);
+}
+
 /* --- generation --------------------------------------------------------------------------------------------------- */
 
 static void test_generation(void **state)
@@ -441,8 +463,8 @@ int main(void)
         cmocka_unit_test(test_every_format),   cmocka_unit_test(test_methods),
         cmocka_unit_test(test_outliers),       cmocka_unit_test(test_threads),
         cmocka_unit_test(test_cancel),         cmocka_unit_test(test_standard_error),
-        cmocka_unit_test(test_ranks),          cmocka_unit_test(test_generation),
-        cmocka_unit_test(test_bad_schemes),
+        cmocka_unit_test(test_ranks),          cmocka_unit_test(test_broken_ranks),
+        cmocka_unit_test(test_generation),     cmocka_unit_test(test_bad_schemes),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
 }
