@@ -44,7 +44,8 @@ static enum kernel_status lay_out(struct kvcache *c, const struct format *format
     c->row_bytes = BLOCK * format->bits / 8u;
     size_t beside = c->scale == KVCACHE_ROW ? 2 : c->scale == KVCACHE_RANGE ? 4 : 0;
     c->block_bytes = shape->head_dim * (c->row_bytes + beside);
-    return KERNEL_OK;
+    size_t heads = shape->sequences * shape->heads, most = SIZE_MAX / 4 / c->block_bytes;
+    return heads && c->blocks > most / heads ? KERNEL_BAD_SHAPE : KERNEL_OK;
 }
 
 static bool allocate(struct kvcache *c)

@@ -226,13 +226,15 @@ static void shapes_and_cancel_are_told(void **state)
     (void)state;
     struct kvcache c;
     float x[64 * 3] = {1}, y[64 * 3];
-    size_t too_long = 4;
+    size_t too_long = 4, none[512] = {0};
     const struct progress stop = {.tick = never};
     const struct format *int8 = format_find("int8");
-    const struct kvcache_shape odd = {1, 1, 60, 3}, wide = {1, 1, 288, 0}, fine = {1, 1, 64, 3};
+    const struct kvcache_shape odd = {1, 1, 60, 3}, wide = {1, 1, 288, 0}, fine = {1, 1, 64, 3},
+                               endless = {512, 1 << 16, 256, 1 << 30};      /* 2^64 bytes of keys */
     assert_int_equal(kvcache_pack(&c, int8, &odd, NULL, false, x, x), KERNEL_BAD_SHAPE);
     assert_int_equal(kvcache_pack(&c, int8, &wide, NULL, false, x, x), KERNEL_BAD_SHAPE);
     assert_int_equal(kvcache_pack(&c, int8, &fine, &too_long, false, x, x), KERNEL_BAD_SHAPE);
+    assert_int_equal(kvcache_pack(&c, format_find("bf16"), &endless, none, false, x, x), KERNEL_BAD_SHAPE);
     assert_int_equal(kvcache_pack(&c, format_find("fp16"), &fine, NULL, false, x, x), KERNEL_NO_KERNEL);
     assert_int_equal(kvcache_pack(&c, int8, &(struct kvcache_shape){1, 2, 32, 3}, NULL, false, x, x), KERNEL_OK);
     const struct kernel *k = kernel_find(KERNEL_ATTENTION, "int8", cpu_info()->best);

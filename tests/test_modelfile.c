@@ -143,7 +143,7 @@ static void test_configs(void **state)
         { "mlp_bias", "true", "'mlp_bias'" },
         { "layer_types", "[\"full_attention\", \"sliding_attention\"]", "layers of type 'sliding_attention'" },
         { "rope_parameters", "{\"rope_type\": \"yarn\", \"factor\": 4}", "rope scaling 'yarn' cannot be run" },
-        { "rope_parameters", "{\"rope_type\": \"default\", \"partial_rotary_factor\": 0.5}", "'partial_rotary_factor'" },
+        { "rope_parameters", "{\"partial_rotary_factor\": 0.5}", "'partial_rotary_factor'" },
         { "rope_parameters", "{\"full_attention\": {\"rope_type\": \"yarn\"}}", "differ from layer to layer" },
         { "rope_parameters", "{\"rope_type\": \"linear\"}", "has no number 'factor'" },
         { "rope_parameters", "{\"rope_type\": \"llama3\", \"factor\": 8}", "has no number 'low_freq_factor'" },
