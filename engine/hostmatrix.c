@@ -7,6 +7,7 @@
 
 #include "engine/hostlua.h"
 #include "kernels/dense.h"
+#include "kernels/error.h"
 #include "kernels/hadamard.h"
 #include "kernels/random.h"
 
@@ -142,7 +143,8 @@ static int tensor_with(lua_State *L)
     return 1;
 }
 
-/* t:clipped { share = s } -> each row clamped to s times its largest; { limit = l }: every value clamped to l. */
+/* t:clipped { share = s } -> each row clamped to s times its largest; { limit = l }: every value clamped to l. NaN
+ * stays. */
 static int tensor_clipped(lua_State *L)
 {
     static const char *const names[] = { "share", "limit", NULL };
@@ -156,7 +158,7 @@ static int tensor_clipped(lua_State *L)
             most = fmaxf(most, fabsf(row[j]));
         most = (float)fmin((double)most * share, limit);
         for (size_t j = 0; j < s->cols; j++)
-            row[j] = fminf(fmaxf(row[j], -most), most);
+            row[j] = row[j] < -most ? -most : row[j] > most ? most : row[j];
     }
     hosttensor_measure(s);
     return 1;
@@ -309,7 +311,7 @@ static int largest_first(const void *a, const void *b)
     return x->size != y->size ? (x->size < y->size) - (x->size > y->size) : (x->at > y->at) - (x->at < y->at);
 }
 
-/* t:top(n) -> { { row =, col =, value = }, ... }: the n largest values by size, from 1. */
+/* t:top(n) -> { { row =, col =, value = }, ... }: the n largest values by size, from 1; NaN is as large as infinity. */
 static int tensor_top(lua_State *L)
 {
     const struct shared *s = hosttensor_check(L, 1);
@@ -318,7 +320,7 @@ static int tensor_top(lua_State *L)
     luaL_argcheck(L, n >= 1 && n <= TOP_MOST && (size_t)n <= all, 2, "1 to 256 values");
     struct place *place = lua_newuserdatauv(L, all * sizeof *place, 0);
     for (size_t i = 0; i < all; i++)
-        place[i] = (struct place){ fabsf(s->values[i]), i };
+        place[i] = (struct place){ isnan(s->values[i]) ? INFINITY : fabsf(s->values[i]), i };
     qsort(place, all, sizeof *place, largest_first);
     lua_createtable(L, (int)n, 0);
     for (lua_Integer i = 0; i < n; i++) {
@@ -385,8 +387,8 @@ static int lab_compare(lua_State *L)
     lua_createtable(L, 0, 4);
     host_set_number(L, "noise", noise);
     host_set_number(L, "signal", signal);
-    host_set_number(L, "relative", signal > 0 ? sqrt(noise / signal) : 0);
-    host_set_number(L, "sqnr_db", 10 * log10(signal / noise));
+    host_set_number(L, "relative", signal > 0 ? sqrt(noise / signal) : noise > 0 ? HUGE_VAL : 0);
+    host_set_number(L, "sqnr_db", sqnr_db(signal, noise));
     return 1;
 }
 

@@ -297,13 +297,26 @@ struct gaussian {
     uint64_t seed;
 };
 
+enum { EXACT = 32 };
+
+/* The shortest text that only this number has: what a cache is asked by. */
+static const char *exact(double x, char out[EXACT])
+{
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(out, EXACT, "%.*g", digits, x);
+        if (strtod(out, NULL) == x)
+            break;
+    }
+    return out;
+}
+
 /* The bell curve itself, before outliers: the slow part, and the part that a turned knob leaves alone. */
 static void fill_bell(struct shared *s, const struct gaussian *g)
 {
-    char key[128];
+    char key[128], sigma[EXACT];
     size_t n = s->rows * s->cols;
-    snprintf(key, sizeof key, "bell %zux%zu seed %016llx sigma %g", g->rows, g->cols, (unsigned long long)g->seed,
-             g->sigma);
+    snprintf(key, sizeof key, "bell %zux%zu seed %016llx sigma %s", g->rows, g->cols, (unsigned long long)g->seed,
+             exact(g->sigma, sigma));
     struct shared *bell = cache_find(key);
     if (!bell && (bell = shared_new(g->rows, g->cols, key))) {
         random_gaussian(bell->values, n, g->seed, g->sigma);
@@ -371,10 +384,11 @@ static struct gaussian read_gaussian(lua_State *L)
 static int lab_gaussian(lua_State *L)
 {
     struct host *h = host_of(L);
-    char key[256];
+    char key[256], number[5][EXACT];
     struct gaussian g = read_gaussian(L);
-    snprintf(key, sizeof key, "gaussian %zux%zu seed %016llx sigma %g outliers %g x %g channels %zu x %g..%g", g.rows,
-             g.cols, (unsigned long long)g.seed, g.sigma, g.outliers, g.times, g.channels, g.from, g.to);
+    snprintf(key, sizeof key, "gaussian %zux%zu seed %016llx sigma %s outliers %s x %s channels %zu x %s..%s", g.rows,
+             g.cols, (unsigned long long)g.seed, exact(g.sigma, number[0]), exact(g.outliers, number[1]),
+             exact(g.times, number[2]), g.channels, exact(g.from, number[3]), exact(g.to, number[4]));
     struct tensor_handle *t = hosttensor_push(L);
     t->shared = cache_find(key);
     if (!t->shared) {
@@ -462,13 +476,13 @@ static int lab_tensor(lua_State *L)
     struct host *h = host_of(L);
     char why[256], key[256];
     const char *name = luaL_checkstring(L, 1);
-    snprintf(key, sizeof key, "%s", name);
+    bool whole = (size_t)snprintf(key, sizeof key, "%s", name) < sizeof key; /* a cut name may be another's too */
     struct tensor_handle *t = hosttensor_push(L);
     if (h->env.own_path && !h->own_given) {
         read_own(L, t);
         return 1;
     }
-    t->shared = cache_find(key);
+    t->shared = whole ? cache_find(key) : NULL;
     if (!t->shared) {
         struct tensor *read = tensor_open(open_index(L), name, h->env.folder, why, sizeof why);
         if (!read)
@@ -480,7 +494,8 @@ static int lab_tensor(lua_State *L)
         if (!t->shared)
             return luaL_error(L, "out of memory for tensor '%s'", name);
         hosttensor_measure(t->shared);
-        cache_keep(t->shared);
+        if (whole)
+            cache_keep(t->shared);
     }
     host_note(h->used_tensors, name);
     return 1;

@@ -25,6 +25,11 @@ return lesson {
     assert(l.amax > 1.5 * g.amax, "Laplace tails are longer")
     is("streams differ", lab.compare(u, lab.uniform { n = 2 ^ 16, from = -3, to = 5, stream = 1 }).noise > 0 and 1 or 0, 1)
     is("seeds repeat", lab.compare(u, lab.uniform { n = 2 ^ 16, from = -3, to = 5 }).noise, 0)
+    local near = lab.gaussian { n = 4096, sigma = 1.000001 }
+    is("a sigma of its own, not the cache's", near.amax > lab.gaussian { n = 4096, sigma = 1 }.amax and 1 or 0, 1)
+    local more = lab.gaussian { n = 4096, outliers = 0.5, times = 100.00001 }
+    is("outliers of their own", more.amax > lab.gaussian { n = 4096, outliers = 0.5, times = 100 }.amax and 1 or 0, 1)
+    is("the name stays short", #lab.gaussian { n = 4, sigma = 0.1 }.name < 90 and 1 or 0, 1)
     refuses("too many values", "not within", lab.uniform, { n = 2 ^ 24 })
   end),
 
@@ -92,6 +97,10 @@ return lesson {
     local e = lab.quantize(t:with { cols = 2, value = 1000 }, { format = "e4m3", scale = "none", overflow = "native" }).values
     is("nonfinite", e.nonfinite, 1)
     is("NaN exceeds", e:count(1e9), 1)
+    is("NaN is on top", e:top(4)[1].col, 2)
+    is("behind it", e:top(4)[2].col, 3)
+    is("NaN is not clipped to a number", e:clipped { limit = 1 }.nonfinite, 1)
+    is("what is beside it is", e:clipped { limit = 1 }:at(1, 3), 1)
   end),
 
   step("products", function(lab)
@@ -107,6 +116,9 @@ return lesson {
     is("signal", c.signal, 45 * y.rms ^ 2, 1e-2)
     is("SQNR", c.sqnr_db, 10 * math.log(c.signal / c.noise, 10), 1e-6)
     is("relative", c.relative, math.sqrt(c.noise / c.signal), 1e-9)
+    local none = lab.values { 0, 0 }
+    assert(lab.compare(none, none).sqnr_db == math.huge and lab.compare(none, none).relative == 0, "exact")
+    assert(lab.compare(none, lab.values { 0, 1 }).relative == math.huge, "off from nothing")
     refuses("features", "takes", lab.product, x, w:transposed())
     refuses("shapes", "lab.compare", lab.compare, x, w)
   end),
