@@ -80,11 +80,18 @@ static void tell_part(void *ctx, json_t *report)
                        job->name, "report", report));
 }
 
+static void reads(void *ctx, const char *path)
+{
+    (void)ctx;
+    lab_read_mapped((json_int_t)watch_request(), path);
+}
+
 void lab_quality(json_t *message)
 {
     char error[512];
     const struct qualityjob_env env = { .isa = lab_isa(), .pool = lab.env.pool, .gpu = lab.env.gpu,
-                                        .progress = go_on_with, .part = tell_part, .ctx = ctx_of(&measuring) };
+                                        .progress = go_on_with, .part = tell_part, .reads = reads,
+                                        .ctx = ctx_of(&measuring) };
     begin(&measuring, message);
     finish(&measuring, message, qualityjob_run(message, &env, error, sizeof error), error);
 }

@@ -236,20 +236,39 @@ static bool plan_samples(struct job *job)
     return true;
 }
 
+static void say_read(const struct job *job, const char *path)
+{
+    if (job->env->reads)
+        job->env->reads(job->env->ctx, path);
+}
+
+static bool read_texts(struct job *job, const char *folder, size_t vocab, size_t tokens)
+{
+    const char *text = view_text(job->request, "text", ""), *calib = view_text(job->request, "calib", NULL);
+    say_read(job, text);
+    if (!quality_read(&job->text, text, vocab, tokens, job->error, job->size))
+        return false;
+    say_read(job, calib ? calib : folder);
+    if (!qualityjob_calibration(folder, calib, &job->text, vocab, &job->calibration, &job->own_calibration, job->error,
+                                job->size))
+        return false;
+    say_read(job, folder);
+    return true;
+}
+
 static bool read_inputs(struct job *job)
 {
     const char *path = view_text(job->request, "path", "");
+    say_read(job, path);
     if (!read_schemes(job) || !(job->model = llama_open(path, job->error, job->size)) || !plant(job))
         return false;
     size_t vocab = job->model->config.vocab, most = quality_most(vocab);
     size_t asked = (size_t)view_number(job->request, "tokens", 0);
     size_t tokens = asked && asked < most ? asked : most;
-    if (!plan_samples(job) || !quality_read(&job->text, view_text(job->request, "text", ""), vocab, tokens, job->error,
-                                            job->size))
+    if (!plan_samples(job) || !read_texts(job, path, vocab, tokens))
         return false;
     job->prompt = job->prompt < job->text.count ? job->prompt : job->text.count;
-    return qualityjob_calibration(path, view_text(job->request, "calib", NULL), &job->text, vocab, &job->calibration,
-                                  &job->own_calibration, job->error, job->size);
+    return true;
 }
 
 static size_t context_of(const struct job *job)

@@ -15,6 +15,8 @@ struct qualityjob_env {
     struct gpu_seat *gpu;       /* a GPU that may run the model, or NULL */
     bool       (*progress)(void *ctx, double fraction, const char *label); /* false stops it */
     void       (*part)(void *ctx, json_t *report); /* takes what is known so far, after each scheme; or NULL */
+    void       (*reads)(void *ctx, const char *path); /* takes the file or folder that is mapped and read from here on,
+                                                         and may lose its end meanwhile; or NULL */
     void        *ctx;
 };
 
