@@ -5,7 +5,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "engine/document.h"
+#include "engine/infile.h"
 #include "engine/protocol.h"
 #include "engine/schema.h"
 #include "engine/sha256.h"
@@ -562,7 +562,7 @@ json_t *loader_document(const struct host_env *env, const char *name, const char
 char *loader_read(const char *path, size_t *size, char *error, size_t error_size)
 {
     struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a named pipe would wait for a writer */
+    int fd = infile_fd(path);
     FILE *file = fd < 0 ? NULL : fdopen(fd, "rb");
     char *text = NULL;
     if (!file || fstat(fileno(file), &info) != 0)

@@ -3,11 +3,12 @@
 #include "engine/mapping.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "engine/infile.h"
 
 struct mapping mapping_of(const void *bytes, size_t size)
 {
@@ -33,8 +34,7 @@ const char *mapping_open_fd(struct mapping *m, int fd)
 
 const char *mapping_open(struct mapping *m, const char *path)
 {
-    /* Without O_NONBLOCK a named pipe would wait for a writer. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = infile_fd(path);
     *m = mapping_of("", 0);
     if (fd < 0)
         return strerror(errno);

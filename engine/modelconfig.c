@@ -4,7 +4,6 @@
 #include "engine/modelconfig.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "engine/infile.h"
 
 /* ORDER LAYER_KIND */
 static const char *const layer_names[LAYER_KIND_COUNT] = { "full_attention", "sliding_attention", "linear_attention" };
@@ -344,7 +345,7 @@ bool modelconfig_load_fd(struct modelconfig *config, int fd, const char *name, c
 
 bool modelconfig_load(struct modelconfig *config, const char *path, char *error, size_t size)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = infile_fd(path);
     bool good;
 
     if (fd < 0) {

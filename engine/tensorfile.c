@@ -2,7 +2,6 @@
 #include "engine/tensorfile.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/infile.h"
 #include "engine/mapping.h"
 #include "engine/npy.h"
 #include "engine/schema.h"
@@ -179,8 +179,7 @@ static bool list_tensors(struct tensorfile *file, char *error, size_t size)
 struct tensorfile *tensorfile_open(const char *path, char *error, size_t size)
 {
     struct tensorfile *file = calloc(1, sizeof *file);
-    /* Without O_NONBLOCK a named pipe would wait for a writer. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = infile_fd(path);
     if (fd < 0 || !file)
         snprintf(error, size, "cannot read '%.200s': %s", path, fd < 0 ? strerror(errno) : "out of memory");
     if (file)

@@ -57,7 +57,9 @@ expect "unknown lesson" 2 "^saffron: no lesson 'kindz', did you mean 'kinds'?" k
 expect "unknown lesson, nothing near" 2 "'saffron list' shows" mahjong
 expect "a command misspelt" 2 "did you mean 'doctor'?" docter
 expect "missing lesson file" 2 "cannot read lesson './none.lua': No such file" ./none.lua
-expect "a folder as a lesson" 2 "cannot read lesson './tests/': Is a directory" ./tests/
+mkfifo "$work/pipe.lua"
+expect "a pipe without a writer as a lesson" 2 "cannot read lesson '.*pipe.lua': it is a pipe that nothing" "$work/pipe.lua"
+expect "a folder as a lesson" 2 "cannot read lesson './tests/': it is a folder" ./tests/
 expect "unknown step" 2 "has no step 'zz'" run kinds:zz
 expect "run before the commit" 2 "waits for your prediction first" run kinds:num
 expect "lesson as prose" 0 "^A cup is a cup" read kinds

@@ -67,6 +67,12 @@ head -c 2000 a.json >torn.json
 fails "a torn export brings what it has" 2 "it ends in the middle" saf import torn.json --db c.db
 fails "a file that is not there" 2 "No such file" saf import nothing.json --db c.db
 fails "a restore from no backup" 2 "cannot restore" saf restore bad.json --db a.db
+mkfifo pipe
+fails "a pipe that nobody writes into" 2 "'pipe': it is a pipe that nothing writes into" timeout 20 "$SAFFRON" import pipe
+fails "a class from such a pipe" 2 "'pipe': it is a pipe that nothing writes into" timeout 20 "$SAFFRON" class pipe --json -o class.html
+cat a.json >pipe &
+fails "an import from a pipe" 0 "events added" timeout 20 "$SAFFRON" import pipe --db e.db
+fails "and from standard input" 0 "known before" sh -c 'cat a.json | timeout 20 "$0" import /dev/stdin --db e.db' "$SAFFRON"
 fails "a backup onto a file" 2 "it exists" saf backup copy.db --db a.db
 
 # --- a class

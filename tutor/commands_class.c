@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/infile.h"
 #include "tutor/classlog.h"
 #include "tutor/classview.h"
 #include "tutor/commands.h"
@@ -17,13 +18,16 @@
 static bool take_files(struct classlog *log, const struct options *options)
 {
     char error[256];
+    const char *why;
     bool all = true;
     for (int i = 0; i < options->word_count; i++) {
         const char *name = options->words[i];
-        FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "r");
+        FILE *file = strcmp(name, "-") == 0 ? stdin : infile_open(name, &why);
         bool ok = file && classlog_take(log, file, error, sizeof error);
-        if (!ok)
-            commands_fail("cannot read all of '%s': %s", name, file ? error : strerror(errno));
+        if (!file)
+            commands_fail("cannot read '%s': %s", name, why);
+        else if (!ok)
+            commands_fail("cannot read all of '%s': %s", name, error);
         if (file && file != stdin)
             fclose(file);
         all = all && ok;
@@ -68,6 +72,19 @@ static void show(const json_t *class, const struct options *options)
     json_decref(pages);
 }
 
+/* As asked for: a page, JSON, or for people. */
+static bool put(const json_t *class, const struct options *options)
+{
+    if (options->output)
+        return write_page(class, options->output);
+    if (options->json) {
+        json_dumpf(class, stdout, JSON_INDENT(2));
+        putchar('\n');
+    } else
+        show(class, options);
+    return true;
+}
+
 int command_class(const struct options *options)
 {
     char problem[512];
@@ -78,13 +95,8 @@ int command_class(const struct options *options)
     json_t *class = classlog_json(log);
     struct catalog *catalog = catalog_load(problem, sizeof problem);
     classview_name(class, catalog);
-    if (options->output)
-        all = write_page(class, options->output) && all;
-    else if (options->json) {
-        json_dumpf(class, stdout, JSON_INDENT(2));
-        putchar('\n');
-    } else
-        show(class, options);
+    if (all || json_integer_value(json_object_get(class, "events")) > 0)
+        all = put(class, options) && all;
     json_decref(class);
     catalog_free(catalog);
     classlog_free(log);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "db/jsonscan.h"
+#include "engine/infile.h"
 #include "engine/view.h"
 #include "tutor/commands.h"
 #include "tutor/export.h"
@@ -150,10 +151,10 @@ static int import_from(struct learner *learner, FILE *file, const char *name)
 
 int command_import(const struct options *options)
 {
-    const char *name = options->words[0];
-    FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "r");
+    const char *name = options->words[0], *why;
+    FILE *file = strcmp(name, "-") == 0 ? stdin : infile_open(name, &why);
     if (!file)
-        return commands_fail("cannot read '%s': %s", name, strerror(errno));
+        return commands_fail("cannot read '%s': %s", name, why);
     struct learner *learner = learner_open(options);
     int status = learner ? import_from(learner, file, name) : EXIT_USAGE;
     learner_close(learner);

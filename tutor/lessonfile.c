@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/infile.h"
 #include "engine/sha256.h"
 #include "engine/view.h"
 #include "tutor/commands.h"
@@ -23,13 +24,13 @@ static char *read_file(const char *path, size_t *length, char *error, size_t siz
 {
     char *text = NULL, chunk[16384];
     size_t got;
-    FILE *file = fopen(path, "rb"), *copy = open_memstream(&text, length);
-    errno = file ? 0 : errno;
+    const char *why = NULL;
+    FILE *file = infile_open(path, &why), *copy = open_memstream(&text, length);
     while (file && copy && (got = fread(chunk, 1, sizeof chunk, file)) > 0 && (size_t)ftell(copy) < LESSON_MOST)
         fwrite(chunk, 1, got, copy);
     bool ok = file && copy && !ferror(file);
     if (!ok)
-        snprintf(error, size, "cannot read lesson '%.300s': %s", path, strerror(errno));
+        snprintf(error, size, "cannot read lesson '%.300s': %s", path, why ? why : strerror(errno));
     if (file)
         fclose(file);
     if (copy)
