@@ -21,10 +21,10 @@ struct quantlook *quantlook_new(size_t rows, size_t cols)
     look->scale_low = (double)INFINITY;
     look->map_rows = rows < VIEWDATA_ROWS ? rows : VIEWDATA_ROWS;
     look->map_cols = cols < VIEWDATA_COLS ? cols : VIEWDATA_COLS;
-    look->columns = calloc(cols, sizeof *look->columns);
+    look->columns = calloc(rows > 1 ? cols : 1, sizeof *look->columns);
     look->cells = calloc(look->map_rows * look->map_cols, sizeof *look->cells);
     look->prepared = malloc(cols * sizeof *look->prepared);
-    for (size_t c = 0; look->columns && c < cols; c++)
+    for (size_t c = 0; look->columns && rows > 1 && c < cols; c++)
         look->columns[c].index = c;
     if (look->columns && look->cells && look->prepared)
         return look;
@@ -131,7 +131,7 @@ static enum quantlook_fate fate_of(bool clipped, double was, double is)
 
 static void count_error(struct quantlook *look, size_t c, double was, double error, struct quantlook_part *row)
 {
-    struct quantlook_part *column = &look->columns[c];
+    struct quantlook_part *column = &look->columns[look->rows > 1 ? c : 0];
     double square = error * error;
     size_t at = look->seen * look->map_rows / look->rows * look->map_cols + c * look->map_cols / look->cols;
     column->signal += was * was;
@@ -213,7 +213,7 @@ static void rank(struct quantlook_part *worst, size_t *count, const struct quant
 size_t quantlook_columns(const struct quantlook *look, struct quantlook_part worst[QUANTLOOK_WORST])
 {
     size_t count = 0;
-    for (size_t c = 0; c < look->cols; c++)
+    for (size_t c = 0; look->rows > 1 && c < look->cols; c++)
         rank(worst, &count, &look->columns[c]);
     return count;
 }

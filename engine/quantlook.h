@@ -46,7 +46,7 @@ struct quantlook {
     double signal;
     struct quantlook_part  worst[QUANTLOOK_WORST];          /* rows, lowest SQNR first; */
     size_t                 worst_count;
-    struct quantlook_part *columns;             /* [cols] */
+    struct quantlook_part *columns;             /* [cols]; of one row, which may be long, only their sum */
     double                *cells;               /* [map_rows, map_cols] the squared error in each part */
     size_t                 map_rows, map_cols;
     float                 *prepared;            /* [cols] a row as it was rounded */
@@ -59,8 +59,8 @@ void              quantlook_free(struct quantlook *);
 /* Takes the next rows in: w [rounded->q.rows, cols] as they were, and what became of them. */
 void quantlook_take(struct quantlook *, const float *w, const struct method_result *rounded);
 
-/* The columns of lowest SQNR, lowest first; how many there are, at most QUANTLOOK_WORST. Those without signal or error
- * are none, here and among the rows. */
+/* The columns of lowest SQNR, lowest first; how many there are, at most QUANTLOOK_WORST; none of one row. Those
+ * without signal or error are left out, here and among the rows. */
 size_t quantlook_columns(const struct quantlook *, struct quantlook_part worst[QUANTLOOK_WORST]);
 
 /* The root of the mean squared error in cell i of the map. */
