@@ -79,8 +79,11 @@ return lesson {
     reveal = function(o)
       return {
         view.maps { beside = true, title = "Token by channel", maps = { { o.x, label = "as it is", note = "largest " .. fmt(o.amax[1]) }, { o.r, label = "rotated", note = "largest " .. fmt(o.amax[2]) } } },
-        string.format("%s instead of %s. The stripes are gone: each of the 512 places holds a little of all of them. The sums of squares are kept, so the rms is, and a bell curve ends at 4 to 5 times its rms.", fmt(o.amax[2]), fmt(o.amax[1])),
+        o.amax[2] < o.amax[1] and string.format("%s instead of %s. The stripes are gone: each of the 512 places holds a little of all of them. The sums of squares are kept, so the rms is, and a bell curve ends at 4 to 5 times its rms.", fmt(o.amax[2]), fmt(o.amax[1]))
+          or string.format("%s instead of %s: nothing stood out, so nothing was spread. A bell curve turned is a bell curve.", fmt(o.amax[2]), fmt(o.amax[1])),
         view.table { columns = { "", "as it is", "rotated" }, rows = { { "largest value", fmt(o.amax[1]), fmt(o.amax[2]) }, { "rms", fmt(o.rms[1]), fmt(o.rms[2]) }, { "INT4, a scale a token", db(o.four[1]), db(o.four[2]) } } },
+        o.four[2] < o.four[1] - 0.3 and "INT4's dB fall here: channels this large are nearly all of the signal, they round well as they are, and the others are lost before the turn and after it."
+          or o.four[2] > o.four[1] + 0.3 and "INT4 gains, since a token's largest value sets its step." or "For INT4 that is no difference.",
         string.format("And the layer's output? With the weights rotated alike it agrees to %.0f dB, which is FP32's own rounding. Nothing changed but who is large.", o.same),
       }
     end,
@@ -157,14 +160,19 @@ return lesson {
       layer = { "feed-forward", choices = { "query", "feed-forward", "after GELU" }, label = "what enters", at = 2 },
     },
     compute = function(lab, knob)
-      local x = lab.tensor(knob.layer == "query" and "minilm/wide_attention_in" or knob.layer == "feed-forward" and "minilm/wide_ffn_in" or "minilm/wide_ffn_out_in"):take(512)
+      local x = lab.tensor(knob.layer == "query" and "minilm/wide_attention_in" or knob.layer == "feed-forward" and "minilm/wide_ffn_in" or "minilm/wide_ffn_out_in")
+      x = x:take(math.min(512, x.rows))
       local r, made = x:rotated(), {}
+      local flipped = rounded(lab, x:multiplied(signs(lab, x.cols, 1)):rotated(), "int4").sqnr_db
       for i, f in ipairs { "int4", "mxfp4", "nvfp4" } do made[i] = { label = f:upper(), before = rounded(lab, x, f).sqnr_db, after = rounded(lab, r, f).sqnr_db, id = f } end
       local before, after = rounded(lab, x, knob.format), rounded(lab, r, knob.format)
-      return { answer = after.sqnr_db - before.sqnr_db, made = made, before = before.sqnr_db, after = after.sqnr_db, format = knob.format, layer = knob.layer }
+      return { answer = after.sqnr_db - before.sqnr_db, made = made, before = before.sqnr_db, after = after.sqnr_db, format = knob.format, flipped = flipped }
     end,
     reveal = function(o)
-      local bars, low, high = {}, math.huge, -math.huge
+      local bars, low, high, nv, gain = {}, math.huge, -math.huge, o.made[3], {}
+      for i = 1, 2 do
+        if o.made[i].after > o.made[i].before then gain[#gain + 1] = o.made[i].label end
+      end
       for _, m in ipairs(o.made) do
         bars[#bars + 1] = { label = m.label, value = m.before }
         bars[#bars + 1] = { label = m.label .. ", rotated", value = m.after, role = m.id == o.format and "outcome" or nil }
@@ -172,9 +180,12 @@ return lesson {
       end
       return {
         view.bars { title = "Signal over error", unit = "dB", from = 0, bars = bars },
-        string.format("%s: from %s to %s, %s. Rotated, all three formats meet the same bell curve and end between %s and %s.", o.format:upper(), db(o.before), db(o.after), o.answer < 0 and "worse" or "better", db(low), db(high)),
-        "INT4 and MXFP4 rise to that. NVFP4 stood above it: its small blocks had walled the large channels in, with 15 neighbors each, and everyone else was small and exact. The rotation stirs them into all blocks.",
-        "E4M3 loses as well, for its steps follow each value: turn the knob. On Llama-3.1-8B with 4-bit weights and activations the same signs were found: a rotation took NVFP4 from 94.7 to 93.8 % of the benchmark score, and lifted MXFP4 from 87.8 to 89.3 % (arXiv:2509.23202, cited).",
+        string.format("%s: from %s to %s, %s. ", o.format:upper(), db(o.before), db(o.after), o.answer < 0 and "worse" or "better")
+          .. (high - low >= 4 and o.flipped > o.made[1].after + 1 and string.format("INT4 ends at %s only: these tokens have a mean, which is the pattern of plus everywhere, and the rotation gathers it in one place. With random signs first it reaches %s.", db(o.made[1].after), db(o.flipped))
+            or string.format("Rotated, all three formats meet %s and end between %s and %s.", high - low < 4 and "the same bell curve" or "the same values", db(low), db(high))),
+        (#gain == 0 and "" or table.concat(gain, " and ") .. (#gain == 1 and " gains. " or " gain. ")) .. (nv.after < nv.before and "NVFP4 stood higher than a bell curve lets it: its small blocks had walled the large channels in, with 15 neighbors each, and everyone else was small and exact. The rotation stirs them into all blocks."
+          or "NVFP4 had no large channels walled in here, so it loses nothing."),
+        (o.format == "e4m3" and "E4M3's steps follow each value, so no neighbor had to be cured. " or "And E4M3? The knob has it. ") .. "On Llama-3.1-8B with 4-bit weights and activations the same signs were found: a rotation took NVFP4 from 94.7 to 93.8 % of the benchmark score, and lifted MXFP4 from 87.8 to 89.3 % (arXiv:2509.23202, cited).",
       }
     end,
     card = {
@@ -215,8 +226,9 @@ return lesson {
       local r = x:rotated()
       local function zeros(t, scale) return 100 * lab.quantize(t, { format = knob.format, scale = scale }).zero_fraction end
       local top = x:top(1)[1]
+      local rest = r:with { rows = top.row, value = 0 }.rms
       return { answer = zeros(r, knob.scale), x = x, r = r, list = { zeros(x, "tensor"), zeros(r, "tensor"), zeros(x, "token"), zeros(r, "token") }, scale = knob.scale,
-               first = r:take(1).rms, rest = r:with { rows = top.row, value = 0 }.rms, amax = { x.amax, r.amax }, cols = x.cols }
+               row = top.row, first = math.sqrt((r.rms ^ 2 - rest ^ 2) * r.rows), rest = rest, amax = { x.amax, r.amax }, cols = x.cols }
     end,
     reveal = function(o)
       local bars = {}
@@ -226,7 +238,8 @@ return lesson {
       return {
         view.maps { beside = true, title = "Token by channel", maps = { { o.x, label = "as it is", note = "largest " .. fmt(o.amax[1]) }, { o.r, label = "rotated", note = "largest " .. fmt(o.amax[2]) } } },
         view.bars { title = "Turned into 0", unit = "%", from = 0, to = 100, bars = bars },
-        string.format("Look at the top row. The first token now has %d values of about %s. The other tokens stayed as small as they were (%s), and still share its step.", o.cols, fmt(o.first), fmt(o.rest)),
+        string.format("%s now has %s values of about %s. The other tokens stayed as small as they were (%s), and %s.", o.row == 1 and "Look at the top row. The first token" or "Token " .. fmt(o.row), fmt(o.cols), fmt(o.first), fmt(o.rest),
+          o.scale == "tensor" and "still share its step" or "a scale of their own spares them its step"),
         "A rotation reaches along the token, a scale a token cuts between tokens. An outlier channel wants the one, an outlier token the other; real models have both.",
       }
     end,
@@ -240,7 +253,7 @@ return lesson {
   predict {
     id = "planted", title = "Stirred too far",
     ask = {
-      "The lab model, which reads and writes bytes. Only its weights are rounded, to INT4 with a scale a row; X stays exact. Then four channels of each norm are made 64 times larger, and the weights that read them 64 times smaller: the same function, and INT4 hardly minds.",
+      "The lab model, a small language model. Only its weights are rounded, to INT4 with a scale a row; X stays exact. Then outliers are planted: in each norm four channels grow 64-fold, and the weights that read them shrink as much. The function stays, and INT4 hardly minds.",
       "Now X and W are rotated before W is rounded. How many bits a byte does the planted model lose?",
     },
     given = function(lab)
@@ -273,15 +286,22 @@ return lesson {
                size = x.rms / x:replaced(0, four).rms, format = f:upper(), times = knob.times }
     end,
     reveal = function(o)
+      local pays, rows = o.planted[2] >= 0.1, { { "W in " .. o.format, bits(o.planted[1]), bits(o.planted[2]) } }
+      if o.format ~= "INT8" then rows[2] = { "X in " .. o.format .. ", W in INT8", bits(o.x[1]), bits(o.x[2]) } end
+      rows[#rows + 1] = { "both in " .. o.format, bits(o.both[1]), bits(o.both[2]) }
+      rows[#rows + 1] = { "both in INT8, X's scale fixed", bits(o.fixed[1]), bits(o.fixed[2]) }
       return {
         view.bars { title = o.format .. " weights: bits a byte lost against FP32", from = 0, bars = {
           { label = "as trained", value = o.trained[1] }, { label = "as trained, rotated", value = o.trained[2] }, { label = "planted", value = o.planted[1] }, { label = "planted, rotated", value = o.planted[2], role = "outcome" } } },
-        o.planted[2] < 0.1 and string.format("Here a rotated place is only %s times as large as an ordinary channel, and %s bears that. Turn the knob up.", fmt(o.size), o.format)
-          or string.format("The weights that met the four were tiny, and so were their errors. Rotated, all weights are alike and err alike, and each error meets a place that is %s times as large as an ordinary channel: the energy of the four, handed to everyone.", fmt(o.size)),
+        pays and string.format("The weights that met the four were tiny, and so were their errors. Rotated, all weights are alike and err alike, and each error meets a place that is %s times as large as an ordinary channel: the energy of the four, handed to everyone.", fmt(o.size))
+          or string.format("A rotated place is %s times as large as an ordinary channel here, and %s weights bear that.%s", fmt(o.size), o.format, o.format == "INT4" and " Turn the knob up." or ""),
         view.table { caption = "Two meters: gate of layer 2", columns = { "", "as it is", "rotated" }, rows = { { "the weights", db(o.weight[1]), db(o.weight[2]) }, { "the layer's output", db(o.output[1]), db(o.output[2]) } } },
-        o.planted[2] < 0.1 and "The weights' own meter does not move by the turn." or "The weights' own meter does not move. What their errors are multiplied by does.",
-        view.table { caption = "Bits lost, planted", columns = { "rounded", "as it is", "rotated" }, rows = { { "W in " .. o.format, bits(o.planted[1]), bits(o.planted[2]) }, { "X in " .. o.format .. ", W in INT8", bits(o.x[1]), bits(o.x[2]) }, { "both in " .. o.format, bits(o.both[1]), bits(o.both[2]) }, { "both in INT8, X's scale fixed", bits(o.fixed[1]), bits(o.fixed[2]) } } },
-        "X gains by the turn, as ever, and in INT8 it is the whole cure. But W pays, and 4 bits cannot. So methods fold each norm's gain into the weights before they rotate (QuaRot): here that takes the planting out, and leaves the first pair of bars.",
+        pays and "The weights' own meter does not move. What their errors are multiplied by does." or "The weights' own meter hardly moves.",
+        view.table { caption = "Bits lost, planted", columns = { "rounded", "as it is", "rotated" }, rows = rows },
+        (o.x[2] < o.x[1] - 0.02 and string.format("For X in %s the turn is a gain. ", o.format) or o.x[1] > 0.5 and string.format("X in %s is lost either way: the four drown the rest before the turn, and after it. ", o.format) or "")
+          .. (o.fixed[1] > 0.1 and (o.fixed[2] < 0.05 and "With INT8 for both it is the whole cure. " or o.fixed[2] < o.fixed[1] / 2 and "With INT8 for both it is most of the cure. " or "") or "")
+          .. (pays and "But the weights pay, and at 4 bits they cannot. " or "")
+          .. "Methods fold each norm's gain into the weights before they rotate (QuaRot): that takes such a planting out before it is stirred in.",
       }
     end,
     takeaway = "A rotation keeps the energy and hands it to every place. Where a few channels hold nearly all of it, every weight's error is multiplied by it: fold the norms' gains first.",
@@ -295,7 +315,7 @@ return lesson {
   explain {
     id = "colleague", title = "Explain it to a colleague",
     ask = "A colleague says: \"A rotation changes nothing and removes the outliers. Let us rotate everything.\" What do you answer?",
-    model = "It leaves the exact output and the energy as they are and moves only who is large. Large channels get spread over each token, so INT4 and INT8 gain much. Large tokens stay large: they want a scale a token. NVFP4 and FP8 had no trouble with the channels and lose a little. A regular token can even become an outlier, hence the random signs. And fold the gains first, or a few huge channels are stirred into everything.",
+    model = "Without rounding nothing changes, true. With it, ask three things. What is large: a channel is spread over its token, but a token stays as loud as it was. In which format: INT4 and INT8 gain much; NVFP4 and FP8 kept large values apart already, and lose a little. And where did the norms' gains go? Unless they are folded first, a few huge channels end up in every weight's error. Flip random signs before it, too, since a token that fits a pattern becomes an outlier.",
   },
 
   -- deep dives ------------------------------------------------------------------------------------------------------
@@ -377,8 +397,8 @@ return lesson {
     "How much of the range moves is set by alpha.",
     "The division is folded into the norm before the layer." },
   link { lesson = "kv-quant", title = "Cheaper memory of the conversation",
-    "Keys have outlier channels, values do not.",
-    "So keys take a scale a channel, values a scale a token.",
+    "Keys have outlier channels, values hardly.",
+    "So keys take a scale a channel, values may take one a token.",
     "\"2 bits\" with their scales are 3 or more.",
     "An fp8 cache is the plain default." },
 }

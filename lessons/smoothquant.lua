@@ -100,8 +100,8 @@ return lesson {
         curves(s, guess),
         string.format("At alpha %s the output reaches %s. Not smoothed it has %s, at alpha 1 %s.", fmt(o.answer), db(s.output[s.best]), db(s.plain), db(s.output[#s.output])),
         "Every step to the right takes error from X and gives it to W. The output carries both, so it is best where neither rules" .. (s.cross and string.format(": near %.2f, where the two curves cross.", s.cross) or "."),
-        o.knob == "tensorchannel" and "Give X a scale a token and it needs less help: the best alpha falls. Turn the knob."
-          or "Range should move toward the side with the finer scales.",
+        o.knob == "tensorchannel" and "Give X a scale a token, and it needs less help. Which way will the best alpha go? Turn the knob."
+          or "Range is best moved toward the side with the finer scales.",
       }
     end,
     card = {
@@ -134,18 +134,19 @@ return lesson {
       local names = { query = { "wide_attention_in", "query_weight" }, ["attention out"] = { "wide_attention_out_in", "attention_out_weight" },
                       ["feed-forward"] = { "wide_ffn_in", "ffn_weight" }, ["after GELU"] = { "wide_ffn_out_in", "ffn_out_weight" } }
       local of = names[knob.layer]
-      local s = sweep(lab, lab.tensor("minilm/" .. of[1]):take(128), lab.tensor("minilm/" .. of[2]), "tensor", "channel")
-      return { answer = s.alpha[s.best], sweep = s, layer = knob.layer }
+      local x = lab.tensor("minilm/" .. of[1])
+      local s = sweep(lab, x:take(math.min(128, x.rows)), lab.tensor("minilm/" .. of[2]), "tensor", "channel")
+      return { answer = s.alpha[s.best], sweep = s, layer = x.name:find "^minilm/" and knob.layer or "own" }
     end,
     reveal = function(o, guess)
       local s = o.sweep
       return {
         curves(s, guess),
         string.format("Alpha %s: %s. At 0.5 it would be %s, and at 0 %s, %s than not smoothed at all (%s).", fmt(o.answer), db(s.output[s.best]), db(s.output[6]), db(s.output[1]), s.output[1] < s.plain and "worse" or "better", db(s.plain)),
-        "Alpha 0 is not \"do nothing\": it evens out the weights, and X pays.",
-        o.layer == "feed-forward" and string.format("Two channels stand out here, not six, so W has less to take over: even at alpha 1 it keeps %s, the twin's 28. The curves cross further right.", db(s.w[#s.w]))
+        s.output[1] < s.plain and "Alpha 0 is not \"do nothing\": it evens out the weights, and X pays." or "Alpha 0 is not \"do nothing\": it evens out the weights by what X can spare.",
+        o.layer == "feed-forward" and string.format("Two channels stand out here, not six, so W has less to take over: even at alpha 1 it keeps %s, where the twin's W kept 28. The curves cross further right.", db(s.w[#s.w]))
           or string.format("At alpha 1 W keeps %s here.", db(s.w[#s.w])),
-        o.layer ~= "after GELU" and "So alpha is searched for each model. Turn the knob: after GELU 0.5 gains nothing at all."
+        o.layer ~= "after GELU" and "So alpha is searched, for each model. After GELU, on the knob, 0.5 gains nothing at all."
           or "Here the largest inputs meet the largest weights, so there is little room to move.",
       }
     end,
@@ -160,7 +161,7 @@ return lesson {
   predict {
     id = "planted", title = "Blind on one eye",
     ask = {
-      "The lab model, which reads and writes bytes. Four channels of each norm were made 64 times larger, and the weights that read them 64 times smaller: in FP32 the same function. INT8 with one fixed scale for X breaks it.",
+      "The lab model, a small one that reads and writes bytes. Four channels of each norm were made 64 times larger, and the weights that read them 64 times smaller: in FP32 the same function. INT8 with one fixed scale for X breaks it.",
       "Now SmoothQuant at alpha 0: its s depends on the weights alone, and never looks at X. What share of the lost bits comes back?",
     },
     given = function(lab)
@@ -174,12 +175,13 @@ return lesson {
       "Are the four channels marked in the weights?",
     },
     wrong = { 0, 50, 20 },
-    knobs = { times = { 64, from = 2, to = 512, scale = "log", label = "planted, times", at = 1 } },
+    knobs = { times = { "64", choices = { "32", "64", "128", "512" }, label = "planted, times", at = 1 } },
     compute = function(lab, knob)
-      local m = lab.model { outliers = { channels = 4, times = knob.times } }
+      local times = tonumber(knob.times) -- a power of two: then no bit of the smoothed model changes
+      local m = lab.model { outliers = { channels = 4, times = times } }
       local r = lab.quality { model = m, tokens = 512, runs = { { weights = INT8, activations = FIXED }, { weights = smoothed(0), activations = FIXED }, { weights = smoothed(0.5), activations = FIXED } } }
       local t = lab.quality { tokens = 512, runs = { { weights = smoothed(0), activations = FIXED } } }
-      return { answer = 100 * (1 - r[2].delta / r[1].delta), none = r[1].delta, zero = r[2].delta, half = r[3].delta, trained = t[1].delta, times = knob.times }
+      return { answer = 100 * (1 - r[2].delta / r[1].delta), none = r[1].delta, zero = r[2].delta, half = r[3].delta, trained = t[1].delta, times = times }
     end,
     reveal = function(o)
       return {
@@ -187,10 +189,10 @@ return lesson {
           { label = "planted, not smoothed", value = o.none }, { label = "planted, alpha 0", value = o.zero, role = "outcome" }, { label = "planted, alpha 0.5", value = o.half },
           { label = "as trained, alpha 0", value = o.trained } } },
         string.format("%s, without a look at X. The planting made X %s times larger and the weights %s times smaller, so it marked both. What s takes out of X and what it takes out of W multiply to the whole factor again:", percent(o.answer), fmt(o.times), fmt(o.times)),
-        view.formula { title = "s of a planted channel, against the one it had", terms = { { label = "from X", value = math.sqrt(o.times), op = "=", note = fmt(o.times) .. " ^ alpha, at 0.5" }, { label = "from W", value = math.sqrt(o.times), op = "*", note = fmt(o.times) .. " ^ (1 - alpha)" } }, result = "times larger, at every alpha" },
+        view.formula { title = "s of a planted channel at alpha 0, against the one it had", terms = { { label = "from X", value = 1, op = "=", note = fmt(o.times) .. " ^ alpha" }, { label = "from W", value = o.times, op = "*", note = fmt(o.times) .. " ^ (1 - alpha)" } }, result = "times larger, as at every alpha" },
         o.zero == o.trained and string.format("So the smoothed model is the same, planted or not, to the last bit: both lose %s bits.", bits(o.zero))
           or string.format("So the smoothed model is the same, planted or not: %s and %s bits lost.", bits(o.zero), bits(o.trained)),
-        "Trained outliers need not be marked in W. For MiniLM alpha 0 was harmful.",
+        "Outliers that were trained need not be marked in W: for MiniLM alpha 0 was harmful.",
       }
     end,
     card = {
@@ -235,7 +237,7 @@ return lesson {
         return { of(x, w), of(sx, sw) }
       end
       local int8, e4m3 = both "int8", both "e4m3"
-      return { answer = e4m3[2] - e4m3[1], int8 = int8, e4m3 = e4m3, rows = { lab.cast(52, "e4m3"), lab.cast(52 / 8, "e4m3") }, s = knob.s }
+      return { answer = e4m3[2] - e4m3[1], int8 = int8, e4m3 = e4m3, rows = { lab.cast(52, "e4m3"), lab.cast(52 / 8, "e4m3") }, largest = knob.largest }
     end,
     reveal = function(o)
       for _, r in ipairs(o.rows) do r.label = fmt(r.value) end
@@ -243,9 +245,9 @@ return lesson {
         view.bars { title = "The layer's output", unit = "dB", bars = {
           { label = "INT8", value = o.int8[1] }, { label = "INT8, smoothed", value = o.int8[2] },
           { label = "E4M3", value = o.e4m3[1] }, { label = "E4M3, smoothed", value = o.e4m3[2], role = "outcome" } } },
-        string.format("INT8 gains %s, E4M3 %s. A float carries its own scale: divided by 8, its exponent falls by 3 and its mantissa stays, and with it the error.", db(o.int8[2] - o.int8[1]), db(o.answer)),
+        string.format("INT8 gains %s, E4M3 %s. A float carries its own scale: divided by 8, its exponent falls by 3 and its mantissa stays, and with it the error.", db(o.int8[2] - o.int8[1]), o.answer < 0.05 and "nothing" or db(o.answer)),
         view.bits { rows = o.rows, caption = "A value in E4M3, and the value divided by 8" },
-        "So smoothing belongs to INT8. In FP8 it can still keep a very large channel from pushing others into the subnormals: turn the knob to 600.",
+        o.largest < 10 and "So smoothing belongs to INT8, and to layers whose channels are uneven." or string.format("So smoothing belongs to INT8. Channels up to %s times larger are no trouble for E4M3: from its largest value, 448, down to 1/64 it keeps all of its mantissa, a range of 28,672.", fmt(o.largest)),
       }
     end,
     card = {
@@ -299,8 +301,8 @@ return lesson {
       return {
         view.maps { beside = true, title = "Error of the output, token by token", measure = "|error|", maps = maps },
         view.table { columns = { "scale", "the other 255", "the loud one" }, rows = rows },
-        o.loud > 2 and string.format("Computed beats fixed, one would think. But the batch's scale reaches up to the loud token, and 255 others get its coarse steps: %s. The fixed scale cuts the loud one off: it alone pays (%s), and the rest keep %s.", db(batch.others), db(fixed.loud), db(fixed.others))
-          or "Without a loud token the batch's scale fits best of the two: it reaches no further than it must.",
+        batch.others < fixed.others - 0.5 and string.format("Computed beats fixed, one would think. But the batch's scale reaches up to the loud token, and 255 others get its coarse steps: %s. The fixed scale cuts the loud one off: it alone pays (%s), and the rest keep %s.", db(batch.others), db(fixed.loud), db(fixed.others))
+          or string.format("At %s times the batch's scale need not reach further than the fixed one, and the two are level. Turn the knob up.", fmt(o.loud)),
         "In a server the batch is other people's text. A scale a token lets nobody pay for a neighbor.",
       }
     end,
@@ -333,13 +335,13 @@ return lesson {
     },
     compute = function(lab, knob)
       local x = knob.scale == "fixed" and FIXED or TOKEN
-      local r = lab.quality { tokens = 512, runs = { { weights = INT8, activations = x }, { weights = smoothed(knob.alpha, true), activations = x }, { weights = smoothed(knob.alpha), activations = x }, { weights = INT8 } } }
+      local r = lab.quality { tokens = 512, runs = { { weights = INT8, activations = x }, { weights = smoothed(knob.alpha, true), activations = x }, { weights = smoothed(knob.alpha), activations = x }, { weights = INT8 }, x == TOKEN and { weights = INT8, activations = FIXED } or nil } }
       local sites = {}
       for i, s in ipairs { { "self_attn.q_proj", "query, key, value", true }, { "self_attn.o_proj", "attention's output" }, { "mlp.gate_proj", "gate, up", true }, { "mlp.down_proj", "down" } } do
         local t = lab.activations { site = "layers.1." .. s[1], tokens = 256 }
         sites[i] = { label = s[2], db = lab.quantize(t, { format = "int8", scale = x.scale }).sqnr_db, treated = s[3] }
       end
-      return { answer = math.floor(1000 * (1 - r[2].kl / r[1].kl) + 0.5) / 10, none = r[1].kl, folded = r[2].kl, everywhere = r[3].kl, weights = r[4].kl, sites = sites, alpha = knob.alpha }
+      return { answer = math.floor(1000 * (1 - r[2].kl / r[1].kl) + 0.5) / 10, none = r[1].kl, folded = r[2].kl, everywhere = r[3].kl, weights = r[4].kl, fixed = r[5] and r[5].kl, sites = sites, token = knob.scale ~= "fixed" }
     end,
     reveal = function(o)
       local bars = {}
@@ -348,9 +350,10 @@ return lesson {
         view.bars { title = "What enters layer 2 of 6, in INT8", unit = "dB", from = 0, bars = bars },
         view.bars { title = "KL divergence from FP32", unit = "nats a byte", from = 0, bars = {
           { label = "not smoothed", value = o.none }, { label = "where a norm feeds", value = o.folded, role = "outcome" }, { label = "everywhere", value = o.everywhere }, { label = "only W rounded", value = o.weights } } },
-        math.abs(o.answer) < 15 and "Nothing, within the noise. The treated inputs were fine already: a norm had leveled them. The damage is done at down, which reads a product of two vectors, full of spikes."
+        math.abs(o.answer) < 15 and "Next to nothing. The treated inputs were fine already: a norm had leveled them. The damage is done at down, which reads a product of two vectors, full of spikes."
           or string.format("%s of it goes.", percent(o.answer)),
-        "Dividing down's inputs as well is no cure: a channel of them spikes rarely, and one that was quiet in the calibration text is divided by little. Its first spike lands beyond the fixed scale. A scale a token holds it; turn the knob. Or the spike is spread out: that is the next lesson.",
+        o.token and string.format("With a scale a token %s nats are lost before anybody smooths, with the fixed one it was %s: a spike spoils no token but its own.", fmt(o.none), fmt(o.fixed))
+          or "Dividing down's inputs as well is no cure: a channel of them spikes rarely, and one that was quiet in the calibration text is divided by little. Its first spike lands beyond the fixed scale. What would hold it? Give X a scale a token, or spread the spike out: that is the next lesson.",
       }
     end,
     takeaway = "SmoothQuant reaches inputs that a norm feeds, and outliers that stay in their channel. What enters down is neither.",
