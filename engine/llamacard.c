@@ -68,22 +68,32 @@ static bool fit_is_known(const struct recipe *r, struct fit *fit)
     return kind == SCALE_NONE || kind == SCALE_TENSOR;
 }
 
-/* A scale that spans the tensor must be fixed: which rows make a tensor differs between the card and llamanet.c. */
-static bool can_round(const struct recipe *r)
+/* Rows of `cols` values. A scale that spans the tensor must be fixed: which rows make a tensor differs between the card
+ * and llamanet.c. What shares a scale is at most a segment: there is room for one range of each. */
+static bool can_round(const struct recipe *r, size_t cols)
 {
     struct gpu_format format;
+    struct quant q;
+    if (!r->format)
+        return true;
     bool spans = r->scale.kind == SCALE_TENSOR || r->scale.kind == SCALE_TWO_LEVEL;
-    return !r->format || (gpu_format_of(r->format, &format) && !(spans && !(r->amax > 0))
-                          && !(r->scale.kind == SCALE_TENSOR && r->clip.kind != CLIP_NONE));
+    quant_lay_out(&q, 1, cols, r);
+    return gpu_format_of(r->format, &format) && !(spans && !(r->amax > 0)) && q.tile_cols <= GPU_SEGMENT
+        && !(r->scale.kind == SCALE_TENSOR && r->clip.kind != CLIP_NONE);
 }
+
+/* The first linear layer of each site. */
+static const enum llama_linear first_of[LLAMA_SITES] = { LLAMA_Q, LLAMA_O, LLAMA_GATE, LLAMA_DOWN };
 
 static bool can_run(const struct llama_net *net)
 {
+    const struct modelfile_config *config = &net->model->config;
     bool can = true;
-    for (size_t i = 0; i < net->model->config.layers; i++) {
+    for (size_t i = 0; i < config->layers; i++) {
         for (int j = 0; j < LLAMA_SITES; j++)
-            can = can && can_round(&net->layer[i].entry[j].round);
-        can = can && can_round(&net->layer[i].cache[0]) && can_round(&net->layer[i].cache[1]);
+            can = can && can_round(&net->layer[i].entry[j].round, llama_in(config, first_of[j]));
+        for (int j = 0; j < 2; j++)
+            can = can && can_round(&net->layer[i].cache[j], config->head);
     }
     return can;
 }
@@ -127,7 +137,6 @@ static struct fit *bring_fit(struct llamacard *c, const struct recipe *r)
 
 static void bring_layer(struct llamacard *c, size_t i)
 {
-    static const enum llama_linear first_of[LLAMA_SITES] = { LLAMA_Q, LLAMA_O, LLAMA_GATE, LLAMA_DOWN };
     const struct modelfile_config *config = &c->net->model->config;
     const struct llama_netlayer *from = &c->net->layer[i];
     const struct llama_layer *plain = &c->net->model->layer[i];
@@ -416,7 +425,7 @@ bool llamacard_close(struct llamacard *c, enum kernel_status status)
     c->m->free(c->g, c->base);
     if (status == KERNEL_NO_KERNEL)
         snprintf(c->seat->why, sizeof c->seat->why, "%s", can_run(c->net) ? c->m->error()
-                 : "the GPU rounds inputs by scales that are fixed or a token's own");
+                 : "the GPU rounds inputs by scales that are fixed or a token's own, of up to 65536 values");
     bool stands = gpu_seat_give(c->seat, status);
     free(c->layer);
     free(c);

@@ -281,6 +281,36 @@ static void refused(void **state)
     llama_close(model);
 }
 
+/* A token so wide that its scale comes from several segments: there is room for one of each. */
+static void wide(void **state)
+{
+    enum { WIDTH = 2, VOCAB = 4 };
+    float table[VOCAB * WIDTH] = { 0 }, *zeros = calloc((GPU_SEGMENT + 2) * WIDTH, sizeof *zeros);
+    struct llama_layer layer = { .bias = { NULL } };
+    struct llama model = { .config = { .layers = 1, .width = WIDTH, .heads = 1, .kv_heads = 1, .head = 2, .vocab = VOCAB,
+                                       .context = CONTEXT, .theta = 1e4 },
+                           .layer = &layer, .embedding = table, .norm = table, .head = table };
+    const struct scheme_words words = { .activations = { .format = "int8", .scale = "token" } };
+    struct scheme scheme = scheme_of(&words);
+    struct gpu_seat own = { .g = seat.g, .least = 1, .busy = ATOMIC_FLAG_INIT };
+    (void)state;
+    for (size_t more = 0; more <= 2; more += 2) {
+        struct llama_net net;
+        struct llamacard *card;
+        model.config.inner = GPU_SEGMENT + more;
+        assert_int_equal(llamanet_make(&net, &model, CONTEXT, cpu_info()->best), KERNEL_OK);
+        for (int i = 0; i < LLAMA_LINEARS; i++)
+            assert_int_equal(llamanet_pack(&net, 0, (enum llama_linear)i, zeros), KERNEL_OK);
+        net.layer[0].entry[LLAMA_DOWN_IN].round = scheme.activations;
+        enum kernel_status status = llamacard_open(&card, &net, &own, TOKENS);
+        assert_int_equal(status, more ? KERNEL_NO_KERNEL : KERNEL_OK);
+        llamacard_close(card, status);
+        assert_true(!more || strstr(own.why, "of up to 65536 values"));
+        llamanet_free(&net);
+    }
+    free(zeros);
+}
+
 static bool stop(void *ctx, double fraction)
 {
     (void)ctx;
@@ -306,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_bits), cmocka_unit_test(choice),  cmocka_unit_test(failures),
         cmocka_unit_test(busy),      cmocka_unit_test(refused), cmocka_unit_test(canceled), cmocka_unit_test(parts),
+        cmocka_unit_test(wide),
     };
     return cmocka_run_group_tests(tests, open_fake, NULL);
 }
