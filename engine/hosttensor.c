@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/hostlua.h"
+#include "engine/protocol.h"
 #include "engine/tensor.h"
 #include "engine/tensorfile.h"
 #include "kernels/quantize.h"
@@ -444,7 +445,7 @@ static void read_own(lua_State *L, struct tensor_handle *t)
 {
     struct host *h = host_of(L);
     const char *path = h->env.own_path, *slash = strrchr(path, '/');
-    char why[400] = "", key[256];
+    char why[400] = "", both[256], key[256];
     struct tensorfile *file = tensorfile_open(path, why, sizeof why);
     const struct safetensor *own = file ? tensorfile_find(file, h->env.own_tensor, why, sizeof why) : NULL;
     if (own && (!own->count || !dtype_loads(own->dtype) || tensorfile_cols(own) > OWN_MOST)) {
@@ -455,7 +456,8 @@ static void read_own(lua_State *L, struct tensor_handle *t)
     if (own) {
         uint64_t cols = tensorfile_cols(own), most = OWN_MOST / cols, rows = tensorfile_rows(own);
         rows = rows < most ? rows : most;
-        snprintf(key, sizeof key, "%.100s of %.100s", *own->name ? own->name : "the array", slash ? slash + 1 : path);
+        snprintf(both, sizeof both, "%.100s of %.100s", *own->name ? own->name : "the array", slash ? slash + 1 : path);
+        protocol_line(both, key, sizeof key); /* characters that were cut are none */
         t->shared = shared_new((size_t)rows, (size_t)cols, key);
         if (t->shared)
             safetensor_floats(own, 0, rows * cols, t->shared->values);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/protocol.h"
 #include "kernels/random.h"
 
 /* ORDER LLAMA_LINEAR */
@@ -153,7 +154,7 @@ struct llama *llama_open(const char *folder, char *error, size_t size)
     struct reading r = { file, error, size, false };
     if (model) {
         model->config = *modelfile_config(file);
-        snprintf(model->name, sizeof model->name, "%s", folder);
+        protocol_line(folder, model->name, sizeof model->name);
         r.failed = !fits_memory(&model->config, error, size);
         model->layer = calloc(model->config.layers, sizeof *model->layer);
     }

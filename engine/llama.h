@@ -24,12 +24,12 @@ struct llama {
     float  *embedding;              /* [vocab, width]                       */
     float  *norm;                   /* [width]                              */
     float  *head;                   /* [vocab, width]; the embedding itself where tied */
-    char    name[256];              /* for people                           */
+    char    name[256];              /* for people: the folder, printable, as far as it fits */
     size_t  planted;                /* channels made outliers, and by how much; 0: none */
     double  times;
 };
 
-/* NULL with one line in error. progress may be NULL. */
+/* NULL with one line in error. */
 struct llama *llama_open(const char *folder, char *error, size_t size);
 void llama_close(struct llama *model);
 

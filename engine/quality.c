@@ -13,6 +13,7 @@
 #include "engine/llamacard.h"
 #include "engine/mapping.h"
 #include "engine/npy.h"
+#include "engine/protocol.h"
 #include "kernels/pool.h"
 #include "kernels/random.h"
 
@@ -78,7 +79,7 @@ bool quality_read(struct quality_text *text, const char *path, size_t vocab, siz
     const char *why = mapping_open(&map, path);
     bool fine = false;
     *text = (struct quality_text){ 0 };
-    snprintf(text->name, sizeof text->name, "%s", path);
+    protocol_line(path, text->name, sizeof text->name);
     if (why)
         snprintf(error, size, "cannot read '%.200s': %s", path, why);
     else if (npy_is(map.bytes, map.size))

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/protocol.h"
 #include "engine/view.h"
 
 static const json_t *runs_of(const json_t *quality)
@@ -26,14 +27,15 @@ double qualityview_loss(const json_t *run)
 /* What was measured how, into out[0..size). */
 static char *about(const json_t *quality, char *out, size_t size)
 {
-    char by[600] = "";
+    char by[600] = "", model[101];
     const char *device = view_text(quality, "device", "cpu");
     bool own = strcmp(view_text(quality, "calibration", ""), "own text") == 0;
     if (strcmp(device, "cpu") != 0)
         snprintf(by, sizeof by, " Computed by %.500s.", device);
-    snprintf(out, size, "%.100s: %.3g million parameters; %d predictions in windows of %d. Computed in FP32 "
+    protocol_line(view_text(quality, "model", ""), model, sizeof model); /* cut between characters */
+    snprintf(out, size, "%s: %.3g million parameters; %d predictions in windows of %d. Computed in FP32 "
              "on decoded values (simulated): losses are real, times are not the format's. ± is the paired standard "
-             "error; who cannot be told apart within two of it shares a rank.%s%s", view_text(quality, "model", ""),
+             "error; who cannot be told apart within two of it shares a rank.%s%s", model,
              1e-6 * view_number(quality, "parameters", 0), (int)view_number(quality, "predicted", 0),
              (int)view_number(quality, "context", 0), own ? "" : " Calibrated on the beginning of the same text.", by);
     return out;

@@ -54,6 +54,10 @@ expect "a tensor in a shard" 0 "range: -2 to 1" "$work/model" second
 rm "$work/model/2.safetensors"
 expect "a shard that is missing" 2 "2.safetensors': No such file" "$index"
 
+# --- a name that no message can hold
+odd=$(printf '%s/lat\351.gguf' "$work")
+if cp $blocks "$odd" 2>/dev/null; then expect "a name that is not UTF-8" 2 "multibyte\|byte sequence" "$odd"; fi
+
 # --- files that lie
 head -c 3000 $minilm >"$work/short.safetensors"
 expect "truncated" 2 "past the end of the file" "$work/short.safetensors"

@@ -287,8 +287,8 @@ static void wide(void **state)
     enum { WIDTH = 2, VOCAB = 4 };
     float table[VOCAB * WIDTH] = { 0 }, *zeros = calloc((GPU_SEGMENT + 2) * WIDTH, sizeof *zeros);
     struct llama_layer layer = { .bias = { NULL } };
-    struct llama model = { .config = { .layers = 1, .width = WIDTH, .heads = 1, .kv_heads = 1, .head = 2, .vocab = VOCAB,
-                                       .context = CONTEXT, .theta = 1e4 },
+    struct llama model = { .config = { .layers = 1, .width = WIDTH, .heads = 1, .kv_heads = 1, .head = 2,
+                                       .vocab = VOCAB, .context = CONTEXT, .theta = 1e4 },
                            .layer = &layer, .embedding = table, .norm = table, .head = table };
     const struct scheme_words words = { .activations = { .format = "int8", .scale = "token" } };
     struct scheme scheme = scheme_of(&words);

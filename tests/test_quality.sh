@@ -47,6 +47,16 @@ cmp -s "$work/out" "$work/first"
 say $? "the same for any number of threads" "$(diff "$work/out" "$work/first" | head -3)"
 expect "tokens of another vocabulary" 0 '"bits_per_token"' tests/models/qwen3 --text "$work/tokens.npy" --format e4m3 --json
 
+# Names that are cut for people are cut between characters: 280 bytes of two each.
+e=$(printf '\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251')
+e7=$e$e$e$e$e$e$e
+mkdir -p "$work/x$e7/$e7" && cp tests/models/qwen3/config.json tests/models/qwen3/model.safetensors "$work/x$e7/$e7" &&
+    expect "a long name" 0 "million parameters" "$work/x$e7/$e7" --text "$work/tokens.npy" --format int8
+odd=$(printf '%s/lat\351.npy' "$work")
+if cp "$work/tokens.npy" "$odd" 2>/dev/null; then
+    expect "a name that is not UTF-8" 2 "multibyte\|byte sequence" tests/models/qwen3 --text "$odd" --format int8
+fi
+
 expect "what each writes" 0 "goes on from the beginning of the text" $model --format int2 --tokens 64 --sample 40
 expect "the same as JSON" 0 '"sample": "' $model --format int2 --tokens 64 --sample 40 --json
 [ "$(grep -c '"sample"' "$work/out")" -eq 2 ] && grep -q '"prompt": "' "$work/out"

@@ -142,12 +142,21 @@ static int print_findings(const json_t *findings, const char *path)
     return json_array_size(findings) ? EXIT_NO : EXIT_DONE;
 }
 
+/* Whether a message can hold it: it must be UTF-8. */
+static bool can_send(const char *path)
+{
+    json_t *text = json_string(path);
+    json_decref(text);
+    errno = text ? errno : EILSEQ;
+    return text != NULL;
+}
+
 bool commands_lab_path(const struct options *options, const char *path, char real[PATH_MAX])
 {
     if (!options->lab)
-        return access(path, R_OK) == 0 && realpath(path, real);
+        return access(path, R_OK) == 0 && realpath(path, real) && can_send(real);
     errno = ENAMETOOLONG;
-    return snprintf(real, PATH_MAX, "%s", path) < PATH_MAX;
+    return snprintf(real, PATH_MAX, "%s", path) < PATH_MAX && can_send(real);
 }
 
 static int check_file(const struct options *options, struct actors *actors, const char *path)
