@@ -389,7 +389,9 @@ static int lab_activations(lua_State *L)
     host_options(L, 1, names);
     const struct kept_model *m = model_option(L);
     find_linear(L, m->model, "site", &layer, &linear);
-    struct scheme_text text = { m->text.tokens, (size_t)host_number(L, 1, "tokens", 512, 1, 4096), QUALITY_CONTEXT };
+    size_t most = m->text.count < 4096 ? m->text.count : 4096, usual = most < 512 ? most : 512;
+    struct scheme_text text = { m->text.tokens, (size_t)host_number(L, 1, "tokens", (double)usual, 1, (double)most),
+                                QUALITY_CONTEXT };
     size_t in = llama_in(&m->model->config, linear);
     float **values = lua_newuserdatauv(L, sizeof *values, 0);
     *values = NULL;

@@ -85,6 +85,8 @@ static json_t *list_blocks(const struct inspect *in, const json_t *all)
         char shape[160] = "", bits[24];
         size_t k;
         json_t *side;
+        if (json_array_size(json_object_get(line, "shape")) == 0)
+            snprintf(shape, sizeof shape, "one number");
         json_array_foreach(json_object_get(line, "shape"), k, side)
             snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%s%lld", k ? " x " : "",
                      (long long)json_integer_value(side));

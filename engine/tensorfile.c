@@ -89,20 +89,37 @@ static bool read_map(struct tensorfile *file, const json_t *map, char *error, si
     return good;
 }
 
-static bool open_index(struct tensorfile *file, int fd, char *error, size_t size)
+/* A new reference, or NULL with one line in error. */
+static json_t *load_index(const struct tensorfile *file, int fd, char *error, size_t size)
 {
     struct mapping m;
-    const char *why = mapping_open_fd(&m, fd), *text = (const char *)m.bytes;
-    json_t *index = !why && m.size <= INDEX_MOST ? json_loadb(text, m.size, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_error_t fault;
+    json_t *index = NULL;
+    const char *why = mapping_open_fd(&m, fd);
+    if (why)
+        snprintf(error, size, "cannot read '%.160s': %s", file->path, why);
+    else if (m.size > INDEX_MOST)
+        snprintf(error, size, "cannot read '%.160s': an index has at most %d MiB", file->path, INDEX_MOST >> 20);
+    else if (!(index = json_loadb((const char *)m.bytes, m.size, JSON_REJECT_DUPLICATES, &fault)))
+        snprintf(error, size, "cannot read '%.160s': it begins like an index, but line %d is not valid JSON",
+                 file->path, fault.line);
+    mapping_close(&m);
+    return index;
+}
+
+static bool open_index(struct tensorfile *file, int fd, char *error, size_t size)
+{
+    json_t *index = load_index(file, fd, error, size);
     const json_t *map = json_object_get(index, "weight_map");
-    file->shards = calloc(SHARDS_MOST, sizeof *file->shards);
-    bool good = json_object_size(map) > 0 && file->shards;
-    if (!good)
+    bool good = json_object_size(map) > 0;
+    if (index && !good)
         snprintf(error, size, "cannot read '%.160s': it is JSON, but no index with a weight_map", file->path);
-    good = good && read_map(file, map, error, size);
+    file->shards = good ? calloc(SHARDS_MOST, sizeof *file->shards) : NULL;
+    if (good && !file->shards)
+        snprintf(error, size, "cannot read '%.160s': out of memory", file->path);
+    good = file->shards && read_map(file, map, error, size);
     snprintf(file->kind, sizeof file->kind, "safetensors, %zu shards", file->shard_count);
     json_decref(index);
-    mapping_close(&m);
     return good;
 }
 

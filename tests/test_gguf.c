@@ -270,7 +270,7 @@ static void shards(void **state)
         { "{\"weight_map\":{\"a\":\"1.safetensors\",\"b\":\"4.safetensors\"}}", "two shards hold a tensor 'a'" },
         { "{\"weight_map\":{\"a\":7}}", "names no files" },
         { "{\"weight_map\":{}}", "no index with a weight_map" },
-        { "{\"weight_map\":{\"a\":\"1.safetensors\"}", "no index with a weight_map" },
+        { "{\"weight_map\":{\"a\":\"1.safetensors\"}", "line 1 is not valid JSON" },
         { "{}", "no index" },
     };
     (void)state;

@@ -54,6 +54,11 @@ expect "a tensor in a shard" 0 "range: -2 to 1" "$work/model" second
 rm "$work/model/2.safetensors"
 expect "a shard that is missing" 2 "2.safetensors': No such file" "$index"
 
+# --- a scalar has no sides
+header='{"one":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}'
+{ printf "\\$(printf %03o ${#header})\\000\\000\\000\\000\\000\\000\\000%s" "$header"; printf '\000\000\200\077'; } >"$work/one.safetensors"
+expect "a scalar" 0 "^tensor one: shape one number" "$work/one.safetensors"
+
 # --- a name that no message can hold
 odd=$(printf '%s/lat\351.gguf' "$work")
 if cp $blocks "$odd" 2>/dev/null; then expect "a name that is not UTF-8" 2 "multibyte\|byte sequence" "$odd"; fi
