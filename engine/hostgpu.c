@@ -1,7 +1,6 @@
 /* hostgpu.c: lab.gemv and lab.attention on a GPU: the same tables as on the processor, of the card's own kernels.
  * A series is a graph of launches over rotating buffers; series take turns, so that a card that slows down slows all.
  * What is in weights and caches changes no time, so they are the arena's numbers. */
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,7 +32,8 @@ struct item {
 
 struct timing {
     struct host     *host;
-    struct gpu_seat *seat;                      /* held until collected */
+    struct gpu_seat *seat;                      /* held until collected, */
+    enum kernel_status status;                  /* and then told how it went */
     struct gpu_arena arena;
     struct item      item[ROUNDS_SERIES];
     char             batch_name[ROUNDS_SERIES][8];
@@ -57,7 +57,7 @@ static void release(struct timing *t)
     if (t->arena.m)
         gpu_arena_close(&t->arena);
     if (t->seat)
-        atomic_flag_clear(&t->seat->busy);
+        gpu_seat_give(t->seat, t->status);
     t->count = 0;
     t->arena.m = NULL;
     t->seat = NULL;
@@ -77,8 +77,10 @@ static bool poll_cancel(void *ctx, double fraction)
 static const struct progress quiet = { .tick = poll_cancel };
 
 /* [-0, +0] Raises, with the card's own words where it failed. */
-static void check(lua_State *L, enum kernel_status status)
+static void check(lua_State *L, struct timing *t, enum kernel_status status)
 {
+    if (status != KERNEL_OK)
+        t->status = status;
     if (status == KERNEL_GPU_FAILED || status == KERNEL_NO_KERNEL)
         luaL_error(L, "%s", gpu_opened()->error());
     host_check(L, status, "the GPU");
@@ -90,21 +92,22 @@ static struct timing *push_timing(lua_State *L)
     struct timing *t = lua_newuserdatauv(L, sizeof *t, 0);
     memset(t, 0, sizeof *t);
     t->host = host_of(L);
+    t->status = KERNEL_CANCELED;        /* until all was timed */
     if (luaL_newmetatable(L, "saffron.gpu")) {
         lua_pushcfunction(L, collect);
         lua_setfield(L, -2, "__gc");
     }
     lua_setmetatable(L, -2);
     struct gpu_seat *seat = t->host->env.gpu;
-    if (!seat || !seat->g)
-        luaL_error(L, "no GPU is in use: lab.machine().gpu says whether there is one");
-    if (atomic_flag_test_and_set(&seat->busy)) {
+    if (seat && !gpu_seat_take(seat)) {
         lua_gc(L, LUA_GCCOLLECT);       /* a timing that an error ended may still hold it */
-        if (atomic_flag_test_and_set(&seat->busy))
+        if (seat->g && !gpu_seat_take(seat))
             luaL_error(L, "the GPU is busy with another request");
     }
+    if (!seat || !seat->g)
+        luaL_error(L, "no GPU is in use: lab.machine().gpu says whether there is one");
     t->seat = seat;
-    check(L, gpu_arena_open(&t->arena, seat->g, ARENA, &quiet));
+    check(L, t, gpu_arena_open(&t->arena, seat->g, ARENA, &quiet));
     return t;
 }
 
@@ -138,14 +141,14 @@ static void time_rounds(lua_State *L, struct timing *t, int rounds)
     for (r->kept = 0; r->kept < rounds; r->kept++) {
         for (int i = 0; i < t->count; i++) {
             double ms;
-            check(L, watch_canceled() ? KERNEL_CANCELED : time_item(t, &t->item[i], &ms));
+            check(L, t, watch_canceled() ? KERNEL_CANCELED : time_item(t, &t->item[i], &ms));
             r->seconds[i][r->kept] = ms * 1e-3;
         }
         if (t->host->env.progress)
             t->host->env.progress(t->host->env.ctx, (r->kept + 1.0) / rounds, "timing the GPU");
     }
     t->host->timed = true;
-    t->seat->runs++;
+    t->status = KERNEL_OK;
 }
 
 /* [-0, +1] An item's line of the reply. */
@@ -197,7 +200,7 @@ static void add_product(lua_State *L, struct timing *t, const char *name, const 
     item->name = name;
     item->kernel = kernel_for(L, t, GPU_GEMV, format);
     t->count++;
-    check(L, gpu_product_open(&item->product, &t->arena, item->kernel, rows, cols, batch));
+    check(L, t, gpu_product_open(&item->product, &t->arena, item->kernel, rows, cols, batch));
     item->bytes = (double)item->product.bytes;
     item->flop = 2.0 * rows * cols * batch;
 }
@@ -268,7 +271,7 @@ static void add_case(lua_State *L, struct timing *t)
     item->name = host_text(L, -1, "name", prefill ? "prefill" : "attention");
     item->kernel = kernel_for(L, t, prefill ? GPU_PREFILL : GPU_ATTENTION, host_text(L, -1, "format", "bf16"));
     t->count++;
-    check(L, gpu_attention_open(&item->attention, &t->arena, item->kernel, &shape));
+    check(L, t, gpu_attention_open(&item->attention, &t->arena, item->kernel, &shape));
     item->bytes = (double)item->attention.bytes;
     item->flop = item->attention.flop;
 }

@@ -35,9 +35,9 @@ static enum kernel_status versions(int *driver, int *runtime)
 
 static struct gpu_device device_number(int i)
 {
-    struct gpu_device d = {.index = i, .capability = 90, .processors = 4, .memory = 8u << 20, .l2_bytes = 1 << 20};
+    struct gpu_device d = {.index = i, .capability = 90, .processors = 4, .memory = 256u << 20, .l2_bytes = 1 << 20};
     snprintf(d.name, sizeof d.name, "Fake %d", i);
-    d.free = i == 1 ? 6u << 20 : 2u << 20;
+    d.free = i == 1 ? 160u << 20 : 2u << 20;
     return d;
 }
 

@@ -138,8 +138,8 @@ static void what_doctor_says(void **state)
     char line[512];
     (void)state;
     in_child("", report_lines, line);
-    assert_string_equal(line, "GPU: cuda:0 Fake 0, compute capability 9.0, 0.0 GiB, 0.0 free|"
-                              "GPU: cuda:1 Fake 1, compute capability 9.0, 0.0 GiB, 0.0 free|"
+    assert_string_equal(line, "GPU: cuda:0 Fake 0, compute capability 9.0, 0.2 GiB, 0.0 free|"
+                              "GPU: cuda:1 Fake 1, compute capability 9.0, 0.2 GiB, 0.2 free|"
                               "CUDA: driver 13.0, runtime 13.0|"
                               "GPU in use: cuda:1 Fake 1, for tensors of 1 or more values|");
     in_child("driver", report_lines, line);

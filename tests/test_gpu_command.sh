@@ -51,3 +51,14 @@ if [ -s "$work/here" ] && cmp -s "$work/here" "$work/there"; then
 else
     echo "not ok the CPU's figures stand in for a card without memory: $(diff "$work/here" "$work/there" | head -3)"
 fi
+
+# A card that broke down while a lesson timed it is not asked again.
+cat >"$work/lost.lua" <<'END'
+return lesson { id = "lost", title = "Lost", win = "know it", explore { id = "twice", ask = "?", compute = function(lab)
+  local function try() return select(2, pcall(lab.gemv, { device = "cuda", formats = { "bf16" } })) end
+  local first, second = try(), try()
+  error("first " .. tostring(first) .. "; second " .. tostring(second))
+end, reveal = function() return { "done" } end } }
+END
+says "a card lost in a lesson" lost 'unspecified launch failure; second .*no GPU is in use' check "$work/lost.lua" \
+    --device cuda
