@@ -82,6 +82,7 @@ return lesson {
         string.format("0.4 is missing, and the second input knows %s of the first: the second weight moves by %s, to %s, and is rounded to %s.", fmt(o.r), fmt(0.4 * o.r), fmt(o.answer), fmt(o.q[2])),
         view.table { columns = { "codes", "error of the weights", "error of the output" }, rows = { { "nearest: 0 and 0", nw, no }, { string.format("GPTQ: %s and %s", fmt(o.q[1]), fmt(o.q[2])), gw, go } } },
         o.gptq[1] > o.near[1] and "Farther from the old weights, nearer to the old output. That is all of GPTQ; a real layer does it for thousands of columns at once."
+          or math.abs(o.r) < 0.01 and "Inputs without correlation know nothing of each other: nothing can be paid, and nothing moves."
           or "Here it moves, but not across a half: its code stays.",
       }
     end,
@@ -128,9 +129,9 @@ return lesson {
       return {
         meters("On tokens that GPTQ never saw", o.weights, o.outputs),
         o.outputs[2] > o.outputs[1] and string.format("The weights got worse by %s, and the output better by %s. Each weight left its nearest code on purpose, to pay for those before it.", db(o.weights[1] - o.weights[2]), db(o.outputs[2] - o.outputs[1]))
-          or string.format("Without correlation nobody can pay. What GPTQ found in its tokens was chance, and the output is worse by %s.", db(o.outputs[1] - o.outputs[2])),
-        string.format("What bounds the gain: the part of an input that its neighbors do not know. At %s that is 1 - %s^2 of its energy, or %s.", fmt(o.r), fmt(o.r), db(math.max(0, -10 * math.log(1 - o.r ^ 2, 10)))),
-        "Whoever judges a rounding by the distance of its weights would throw GPTQ away.",
+          or string.format("With %s correlation nobody can pay%s. What GPTQ found in its tokens was chance, and the output is worse by %s.", o.r < 0.01 and "no" or "so little", o.r < 0.01 and "" or " much", db(o.outputs[1] - o.outputs[2])),
+        o.r < 0.01 and "An input's neighbors know nothing of it here: there is nothing to gain." or string.format("The bound: no payment reaches the part of an input that its neighbors do not know. At %s that part is 1 - %s^2 of its energy, so the gain ends at %s.", fmt(o.r), fmt(o.r), db(-10 * math.log(1 - o.r ^ 2, 10))),
+        o.outputs[2] > o.outputs[1] and "Whoever judges a rounding by the distance of its weights would throw GPTQ away." or nil,
       }
     end,
     card = {
@@ -216,9 +217,9 @@ return lesson {
       return {
         view.plot { x = { label = "calibration tokens", scale = "log", from = 16, to = 4096 }, y = { label = "output", unit = "dB", from = 15, to = 45 },
           series = { { label = "its own tokens", x = o.x, y = o.seen }, { label = "fresh tokens", x = o.x, y = o.fresh, role = "outcome" } }, refs = { { y = o.near, label = "nearest" } } },
-        string.format("The fewest tokens give the best score, %s, and the worst layer, %s on fresh tokens. With 16 tokens and 256 columns errors hide in all the directions that nobody checks.", db(o.seen[1]), db(o.fresh[1])),
+        string.format("The fewest tokens give the best score, %s, and %s layer, %s on fresh tokens. With 16 tokens and 256 columns errors hide in all the directions that nobody checks.", db(o.seen[1]), o.fresh[1] <= math.min(table.unpack(o.fresh)) and "the worst" or "a bad", db(o.fresh[1])),
         string.format("The two curves close like a funnel, at about %s. Where they meet, more text brings nothing.", db(o.fresh[#o.fresh])),
-        "Damping makes GPTQ distrust rare directions, as if each feature also carried a little noise of its own. Turn the knob.",
+        "Damping makes GPTQ distrust rare directions, as if each feature also carried a little noise of its own. How much is too much? Turn the knob.",
       }
     end,
     card = {
@@ -248,20 +249,21 @@ return lesson {
     compute = function(lab, knob)
       local of = ({ query = { "wide_attention_in", "query_weight" }, ["feed-forward"] = { "wide_ffn_in", "ffn_weight" }, ["after GELU"] = { "wide_ffn_out_in", "ffn_out_weight" } })[knob.layer]
       local all, w = lab.tensor("minilm/" .. of[1]), lab.tensor("minilm/" .. of[2])
-      local x, held = all:take(tonumber(knob.tokens)), all:with { rows = { 1, 768 }, value = 0 } -- rows of 0 add neither signal nor error
+      local seen = math.min(768, math.floor(all.rows * 3 / 4))
+      local x, held = all:take(math.min(seen, tonumber(knob.tokens))), all:with { rows = { 1, seen }, value = 0 } -- rows of 0 add neither signal nor error
       local near, gptq = by(lab, "rtn", w, x, held), by(lab, "gptq", w, x, held)
-      return { answer = gptq.held_sqnr_db, near = { near.weight_sqnr_db, near.output_sqnr_db, near.held_sqnr_db }, gptq = { gptq.weight_sqnr_db, gptq.output_sqnr_db, gptq.held_sqnr_db }, tokens = knob.tokens, cols = w.cols }
+      return { answer = gptq.held_sqnr_db, near = { near.weight_sqnr_db, near.output_sqnr_db, near.held_sqnr_db }, gptq = { gptq.weight_sqnr_db, gptq.output_sqnr_db, gptq.held_sqnr_db }, tokens = x.rows, cols = w.cols }
     end,
     reveal = function(o)
       return {
         view.bars { unit = "dB", from = 0, bars = {
           { label = "weights, nearest", value = o.near[1] }, { label = "weights, GPTQ", value = o.gptq[1] },
           { label = "output, nearest", value = o.near[3] }, { label = "GPTQ, its own tokens", value = o.gptq[2] }, { label = "GPTQ, fresh tokens", value = o.gptq[3], role = "outcome" } } },
-        string.format("GPTQ promised %s over nearest, and on fresh tokens keeps %s. %s tokens for %s columns are few; GPTQ's paper takes 128 sequences of 2,048 tokens.", db(o.gptq[2] - o.near[2]), db(o.gptq[3] - o.near[3]), o.tokens, fmt(o.cols)),
+        string.format("GPTQ promised %s over nearest, and on fresh tokens %s %s. %s tokens for %s columns are few; GPTQ's paper takes 128 sequences of 2,048 tokens.", db(o.gptq[2] - o.near[2]), o.gptq[3] < o.near[3] and "it loses" or "keeps", db(math.abs(o.gptq[3] - o.near[3])), fmt(o.tokens), fmt(o.cols)),
         string.format("And the weights' meter went from %s to %s.", db(o.near[1]), db(o.gptq[1])),
       }
     end,
-    takeaway = "GPTQ's gain counts on fresh text only; it needs more tokens than the layer has columns.",
+    takeaway = "GPTQ's gain counts on fresh text only, and it takes many more tokens than the layer has columns.",
     dives = { "gptq-or-awq" }, links = { "awq" },
   },
 
@@ -311,7 +313,7 @@ return lesson {
   predict {
     id = "model", title = "What the model keeps of it",
     ask = {
-      "The lab model, which reads and writes bytes: all its linear layers in INT3, a scale a row. Rounded to nearest, its predictions leave FP32's by 0.1 nats a byte (KL divergence).",
+      "All linear layers of the lab model, a small language model of bytes, in INT3 with a scale a row. Rounded to nearest, its predictions leave FP32's by 0.11 nats a byte (KL divergence).",
       "GPTQ instead, calibrated on 2,048 bytes of other text. What share of the divergence goes away?",
     },
     number = { unit = "%", scale = "linear", within = "15 points", from = -20, to = 100 },
@@ -330,11 +332,11 @@ return lesson {
       return {
         view.bars { title = o.format .. ", KL divergence from FP32", unit = "nats a byte", from = 0, bars = { { label = "nearest", value = o.kl[1] }, { label = "GPTQ", value = o.kl[2], role = "outcome" } } },
         view.table { columns = { "", "nearest", "GPTQ" }, rows = { { "bits a byte lost", string.format("%.3f", o.bits[1]), string.format("%.3f", o.bits[2]) }, { "same likeliest byte as FP32", percent(o.top1[1]), percent(o.top1[2]) } } },
-        string.format("%s. Each layer was fitted to what 2,048 bytes of calibration text sent through it; on fresh text the fit is looser.", percent(o.answer)),
-        "It costs no bit and no time when the model runs. That is why 4-bit checkpoints are rarely rounded to nearest.",
+        string.format("%s goes away, not nine tenths. Each layer was fitted to what 2,048 bytes of calibration text sent through it; on fresh text the fit is looser.", percent(o.answer)),
+        o.bits[2] > o.bits[1] and "The bits lost say the opposite, by less than they can tell on 512 bytes: KL is the steadier meter." or "It costs no bit and no time when the model runs, so it is worth having even so.",
       }
     end,
-    takeaway = "GPTQ costs a few minutes once and nothing at run time; what it brings is to be measured on fresh text.",
+    takeaway = "GPTQ costs minutes to hours once and nothing at run time. What it brings, fresh text tells.",
     links = { "quality" },
   },
 
@@ -387,11 +389,11 @@ return lesson {
 
   dive {
     id = "gptq-or-awq", title = "GPTQ or AWQ?",
-    "They learn different things from the same text. GPTQ learns how features move together, AWQ only how large they are. Sizes are learned from few tokens and change little between texts; correlations need more and bring more. The two can be combined.",
+    "They learn different things from the same text. GPTQ learns how features move together, AWQ only how large they are. Sizes are learned from few tokens and change little between texts; correlations need many more. The two can be combined.",
     compute = function(lab)
       local all, w, rows = lab.tensor "minilm/wide_attention_in", lab.tensor "minilm/query_weight", {}
       local held = all:with { rows = { 1, 768 }, value = 0 }
-      for i, n in ipairs { 128, 512 } do
+      for i, n in ipairs { 128, 384, 768 } do
         rows[i] = { tostring(n) }
         for k, m in ipairs { "rtn", "gptq", "awq" } do rows[i][k + 1] = db(by(lab, m, w, all:take(n), held).held_sqnr_db) end
       end
