@@ -288,7 +288,7 @@ return lesson {
         view.plot { x = { label = "tokens of context", scale = "log", from = 1024, to = 131072 }, y = { label = "faster", unit = "%" },
           series = { { label = "fp8 cache", x = o.x, y = o.y, role = "outcome" } }, refs = { { y = 0, label = "equal" }, { x = o.answer, label = fmt(o.answer) } },
           guess = seen and { x = guess.value, label = "you" } or nil },
-        string.format("fp8 costs 0.14 ms a token whatever the context, and saves 20 ns for each token of it. At %s tokens decode is %s.", fmt(o.context), o.gain >= 0 and fmt(o.gain) .. " % faster" or fmt(-o.gain) .. " % slower"),
+        string.format("fp8 costs 0.14 ms a token whatever the context, and saves 20 ns for each token of it. At %s tokens decode is %s.", fmt(o.context), math.abs(o.gain) < 0.05 and "as fast as with BF16" or o.gain > 0 and fmt(o.gain) .. " % faster" or fmt(-o.gain) .. " % slower"),
         "The fixed cost is kernels, and kernels change: in vLLM 0.10.2 the lines crossed at 24,889 tokens. gpt-oss-20b went from 741,565 to 22,109, and to 7,659 with its sliding-window layers left out (same source).",
         "Below the break-even an fp8 cache is room, not speed: twice the tokens fit.",
         view.note { title = "With your server", text = "Time two context lengths with each cache, draw the two lines, and see where they cross. Two points a line are enough." },

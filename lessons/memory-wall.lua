@@ -7,7 +7,7 @@ local CARD = { bandwidth = 3.9e12, bf16 = 835e12, fp8 = 1671e12 } -- H100 NVL da
 local CARD_SOURCE = "H100 NVL data sheet, dense"
 local H200 = 4.8e12                                               -- bytes a second, data sheet
 
-local TITLES = { fp32 = "FP32", fp16 = "FP16", int8 = "INT8", int4 = "INT4", ["int4-naive"] = "INT4, plain loop", ["fp32-naive"] = "FP32, plain loop" }
+local TITLES = { fp32 = "FP32", fp16 = "FP16", int8 = "INT8", int4 = "INT4", e4m3 = "E4M3", ["int4-naive"] = "INT4, plain loop", ["fp32-naive"] = "FP32, plain loop" }
 
 local function percent(x) return fmt(x) .. " %" end
 local function gb(bytes) return string.format("%.2f GB", bytes / 1e9) end
@@ -97,7 +97,7 @@ return lesson {
       return {
         view.roofline { roofs = { { label = o.card, bandwidth = o.bandwidth, peak = o.peak, source = "data sheet" },
                                   { label = "one core here", bandwidth = here, peak = o.reach, source = "measured" } },
-          points = { { label = "one chat, BF16", intensity = 1, speed = o.bandwidth, role = "outcome" }, { label = "one chat, FP32, here", intensity = 0.5, speed = math.min(here * 0.5, o.reach) } } },
+          points = { { label = "one chat, BF16", intensity = 1, speed = o.bandwidth, role = "outcome" }, { label = "one chat, FP32, here", intensity = 0.5, speed = math.min(here * 0.5, o.reach), role = "value" } } },
         string.format("A BF16 weight is 2 bytes and brings 2 operations: 1 for each byte. In the time of one byte the card could do %s. The rest of its arithmetic idles.", fmt(math.floor(o.peak / o.bandwidth + 0.5))),
         string.format("One core of this machine, measured now: %s GB a second and %s GFLOPS, so %s of its arithmetic would be busy with FP32 weights. The larger machine idles more.",
           fmt(o.here.gb_per_s), fmt(o.reach / 1e9), percent(100 * math.min(1, here * 0.5 / o.reach))),
@@ -133,18 +133,19 @@ return lesson {
       local read = lab.read { threads = knob.cores == "one" and 1 or nil }
       local now = bytes(knob.weights)
       return { answer = read.gb_per_s * 1e9 / now, low = read.bytes / read.high / now, high = read.bytes / read.low / now, unscored = read.noisy,
-               read = read, now = now, bf16 = bytes "bf16", int4 = bytes "int4", weights = knob.weights }
+               read = read, now = now, bf16 = bytes "bf16", int8 = bytes "int8", int4 = bytes "int4", weights = knob.weights }
     end,
     reveal = function(o)
       local rate = o.read.gb_per_s * 1e9
       return {
         view.bars { title = "Tokens a second, at most", unit = "tokens/s", scale = "log", from = 0.1, bars = {
-          { label = "here, BF16", value = rate / o.bf16, role = "outcome", note = gb(o.bf16) .. " a token" },
-          { label = "here, INT4", value = rate / o.int4, role = "outcome", note = gb(o.int4) .. " a token" },
+          { label = "here, BF16", value = rate / o.bf16, role = o.weights == "bf16" and "outcome" or nil, note = gb(o.bf16) .. " a token" },
+          { label = "here, INT8", value = rate / o.int8, role = o.weights == "int8" and "outcome" or nil, note = gb(o.int8) .. " a token" },
+          { label = "here, INT4", value = rate / o.int4, role = o.weights == "int4" and "outcome" or nil, note = gb(o.int4) .. " a token" },
           { label = "H200, BF16", value = H200 / o.bf16, note = "data sheet" } } },
-        string.format("Every token hauls the model: %s of weights (all but the embedding table, of which one row is read). This machine reads %s GB a second with %d threads, the fastest of 15 passes over %s MiB.",
-          gb(o.now), fmt(o.read.gb_per_s), o.read.threads, fmt(math.floor(o.read.bytes / MIB + 0.5))),
-        "A ceiling, since only the weights are counted. No processor in the machine changes it; fewer bytes do.",
+        string.format("Every token hauls the model: %s of weights (all but the embedding table, of which one row is read). This machine reads %s GB a second with %d thread%s, the fastest of 15 passes over %s MiB.",
+          gb(o.now), fmt(o.read.gb_per_s), o.read.threads, o.read.threads == 1 and "" or "s", fmt(math.floor(o.read.bytes / MIB + 0.5))),
+        "A ceiling, since only the weights are counted. A faster processor on the same memory does not raise it; fewer bytes do.",
         "Why the figure moves: other programs read memory too, clocks change, and a virtual machine gets a share of the bus. So the band is a factor of 2.",
       }
     end,
@@ -192,7 +193,8 @@ return lesson {
       return beside_card(o.card, {
         view.bars { title = "Time, FP32 = 1", bars = time },
         view.bars { title = "Bytes, FP32 = 1", bars = bytes },
-        string.format("Same bytes as INT4, %s times its time: the plain loop never reaches the wall. Time is the larger of two: bytes over bandwidth, and weights over what the loop can unpack a second.", fmt(naive.seconds / int4.seconds)),
+        string.format(o.other and "The plain loop, not shown now, takes %s times INT4's time for the same bytes: it never reaches the wall. %s" or "Same bytes as INT4, %s times its time: the plain loop never reaches the wall. %s",
+          fmt(naive.seconds / int4.seconds), "Time is the larger of two: bytes over bandwidth, and weights over what the loop can unpack a second."),
         o.slow and "Without vector instructions no loop here reaches the wall: the order is one of instructions, not of bytes."
           or string.format("The vector loops read %s, %s and %s GB a second; a loop that only reads gets %s. The nearer to that, the more a byte saved is time saved.", fmt(o.t[1].gb_per_s), fmt(o.t[2].gb_per_s), fmt(o.t[3].gb_per_s), fmt(o.t.stream.gb_per_s)),
         view.table { columns = { "weights", "MiB", "median", "middle half", "GB/s", "function" }, rows = rows },
@@ -238,7 +240,7 @@ return lesson {
         end
       end
       local unscored = noisy
-      if not cross or lead[#x] < 1.5 then unscored = "no such size was found on this machine, where unpacking costs as much as the bytes save." end
+      if not noisy and (not cross or lead[#x] < 1.5) then unscored = "no such size was found on this machine, where unpacking costs as much as the bytes save." end
       return { answer = cross or x[1], unscored = unscored, x = x, lead = lead, low = low, high = high, cache = lab.machine().cache_bytes / MIB, found = cross and lead[#x] >= 1.5,
                against = knob.against, rounds = rounds, dropped = dropped }
     end,
@@ -247,9 +249,9 @@ return lesson {
         view.plot { x = { label = TITLES[o.against] == "INT8" and "INT8 matrix, MiB" or "weights, millions", scale = "log" }, y = { label = "lead of INT4", from = 0 },
           series = { { label = "median", x = o.x, y = o.lead, role = "outcome" }, { label = "three in four above", x = o.x, y = o.low }, { label = "three in four below", x = o.x, y = o.high } },
           refs = { { x = o.cache, label = "last cache " .. fmt(o.cache) }, { y = 1.5, label = "1.5" } } },
-        o.found and string.format("Near bytes are nearly free. Below about %s MiB the matrix stays in a cache, and both formats multiply equally often, so the lead melts.", fmt(o.answer))
-          or "On this machine the lead does not cross 1.5 where it was looked for: unpacking outweighs the bytes.",
-        "Just above the cache the lead can exceed the ratio of the bytes: INT4 still fits where INT8 no longer does. A virtual machine gets a share of the last cache, so the cliff may come early.",
+        o.found and string.format("Near bytes are nearly free. Below about %s the lead is under 1.5: a matrix that stays in a cache is there at once, and both formats multiply equally often.", o.against == "int8" and fmt(o.answer) .. " MiB" or fmt(o.answer) .. " million weights")
+          or "Here the lead does not cross 1.5 where it was looked for.",
+        "Just above the cache the lead can exceed the ratio of the bytes: INT4 still fits where the other no longer does. A virtual machine gets a share of the last cache, so the cliff may come early.",
         "On a GPU it is the L2 cache, and at the small end the launch of the kernel rules.",
         how(o),
       }
@@ -277,17 +279,17 @@ return lesson {
       local slow = lab.machine().isa == "scalar"
       local batches = slow and { 1, 2, 4, 8, 16, 32 } or { 1, 2, 4, 8, 16, 64, 256 }
       local t = lab.gemv { formats = { knob.format }, batches = batches, rows = slow and 512 or nil }
-      local x, y, rate, at = {}, {}, {}, nil
+      local x, y, at = {}, {}, nil
       for i, c in ipairs(t) do
-        x[i], y[i], rate[i] = batches[i], c.seconds * 1e3, batches[i] / c.seconds
+        x[i], y[i] = batches[i], c.seconds * 1e3
         if batches[i] == 16 then at = c end
       end
-      return { answer = 1 / at.times, low = 1 / at.times_high, high = 1 / at.times_low, unscored = t.noisy, x = x, y = y, rate = rate, t = t, slow = slow, format = knob.format,
+      return { answer = 1 / at.times, low = 1 / at.times_high, high = 1 / at.times_low, unscored = t.noisy, x = x, y = y, t = t, slow = slow, format = knob.format,
                card = on_card(lab, { "bf16", "int4" }, { 1, 4, 16, 64 }) }
     end,
     reveal = function(o)
       local rows = {}
-      for i, b in ipairs(o.x) do rows[i] = { fmt(b), fmt(o.y[i]), fmt(o.y[i] / o.y[1]), fmt(o.rate[i] / o.rate[1]) } end
+      for i, b in ipairs(o.x) do rows[i] = { fmt(b), fmt(o.y[i]), fmt(1 / o.t[i].times), fmt(b * o.t[i].times) } end
       return beside_card(o.card, {
         view.plot { x = { label = "chats", scale = "log" }, y = { label = "step", unit = "ms", scale = "log" }, series = { { label = TITLES[o.format], x = o.x, y = o.y, role = "outcome" } },
           refs = { { x = 16, label = "16" } } },
@@ -339,11 +341,11 @@ return lesson {
       local name = o.eight and "FP8" or "4.125 bits"
       return {
         view.roofline { roofs = { { label = "H100 NVL, BF16", bandwidth = CARD.bandwidth, peak = CARD.bf16, source = CARD_SOURCE }, o.eight and { label = "H100 NVL, FP8", bandwidth = CARD.bandwidth, peak = CARD.fp8, source = CARD_SOURCE } or nil },
-          points = { { label = "BF16 weights", intensity = o.bf16.i, speed = o.bf16.s }, { label = name, intensity = o.few.i, speed = o.few.s, role = "outcome" } } },
+          points = { { label = "BF16 weights", intensity = o.bf16.i, speed = o.bf16.s, role = "value" }, { label = name, intensity = o.few.i, speed = o.few.s, role = "outcome" } } },
         o.eight and "FP8 weights and FP8 arithmetic: the trip and the multiplications both take half as long, so they meet at the same batch, and the lead stays 2 throughout."
           or string.format("The trip is %s times shorter, the multiplications are not: they meet at %s. With few chats 4 bits lead by %s; beyond the BF16 ridge they lead by nothing, and in practice lose, since unpacking is extra.", fmt(16 / o.bits), fmt(math.floor(o.answer + 0.5)), fmt(o.lead[1])),
         view.plot { x = { label = "chats", scale = "log", from = 1, to = 1024 }, y = { label = "lead over BF16", from = 0 }, series = { { label = name, x = o.x, y = o.lead, role = "outcome" } }, refs = { { x = o.batch, label = fmt(o.batch) } } },
-        string.format("At %s chats the lead is %s.", fmt(o.batch), fmt(o.now)),
+        string.format("At %s the lead is %s.", o.batch < 1.5 and "1 chat" or fmt(math.floor(o.batch + 0.5)) .. " chats", fmt(o.now)),
         view.note { title = "Kubernetes", text = "The scheduler counts cores and GiB, not GB a second. Two decoding pods on one node share one bus, and neither request says so." },
       }
     end,

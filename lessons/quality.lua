@@ -89,12 +89,13 @@ return lesson {
       for i, name in ipairs { "FP32", "INT4", "INT2" } do rows[i] = { name, line(o.text[i]) } end
       return {
         view.bars { unit = "bits a byte", from = 0, to = 8, bars = bars },
-        string.format("%s. From FP32 to INT3 the loss rose by %.2f bits, with the next bit by %.2f.", o.answer > 2 and "A plain, then a cliff" or "The cliff is a slope here", o.r[3].delta, o.answer - o.r[3].bits_per_byte)
+        string.format("%s. From FP32 to INT3 the loss rose by %.2f bits, and by %.2f with one bit fewer.", o.answer > 2 and "A plain, then a cliff" or "The cliff is a slope here", o.r[3].delta, o.answer - o.r[3].bits_per_byte)
           .. (o.r[2].delta < 0 and " INT4 even stands a hair below FP32; a later step asks whether that means anything." or ""),
         o.minimum and string.format("With a minimum stored for every %s weights INT2 has four values, from the smallest of them to the largest, for %s bits a weight in all.", o.group, fmt(o.bits))
           or string.format("INT2 keeps -1, 0 and 1, and the largest of %s weights sets the scale. In one matrix of layer 4, %s of the weights are now 0.", o.group, percent(o.zeros)),
         view.table { caption = "Read it yourself. Each goes on after: " .. OPENINGS[1], columns = { "weights", "goes on with" }, rows = rows },
-        string.format("So where the cliff stands is a matter of levels. A minimum stored beside each scale costs %s bits a weight here and gives INT2 a fourth value: turn that knob first, then the other.", fmt(16 / tonumber(o.group))),
+        o.minimum and "So where the cliff stands is a matter of levels: one more value for the codes moved it."
+          or string.format("Where the cliff stands is a matter of levels. A minimum stored beside each scale costs %s bits a weight here and gives INT2 a fourth value: turn that knob first, then the other.", fmt(16 / tonumber(o.group))),
       }
     end,
     card = {
@@ -252,14 +253,14 @@ return lesson {
       local ahead = nearest.delta < gptq.delta and "rounding to the nearest" or "GPTQ"
       local bytes = o.bytes
       return {
-        view.bars { title = "Loss above FP32, with two standard errors on either side", unit = "thousandths", from = -25, to = 30, bars = marks, marks = { { at = 0, label = "FP32" } } },
+        view.intervals { title = "Loss above FP32, with two standard errors on either side", unit = "thousandths", from = -25, to = 30, rows = marks },
         view.bars { title = "KL divergence from FP32", unit = "thousandths", bars = kl },
         nearest.rank == gptq.rank
           and string.format("By loss %s is ahead on %s bytes, and that proves nothing: the difference is within two of its standard errors. (Paired errors: both read the same bytes, so what is hard for both cancels.)", ahead, fmt(bytes))
           or string.format("By loss %s is ahead on %s bytes, by more than two standard errors of the difference. Now it may be said.", ahead, fmt(bytes)),
         (nearest.delta < gptq.delta) ~= (nearest.kl < gptq.kl)
           and "KL and favorites say the opposite, and they are the steadier meters. Who is right? Give the loss more text: turn the knob to 12,288."
-          or "KL and favorites say the same, and they said it on the shortest text.",
+          or bytes > 1024 and "KL and favorites say the same, and 1,024 bytes were enough for them." or "KL and favorites say the same.",
         "Who ranks methods by the third digit of a perplexity, with no error beside it, ranks luck.",
       }
     end,
@@ -336,9 +337,9 @@ return lesson {
       return {
         view.plot { x = { label = "layers", from = 1, to = 32 }, y = { label = "off by", unit = "%", scale = "log" },
           series = { { label = "compound", x = o.x, y = o.interest }, { label = "chain", x = o.x, y = o.chain }, { label = "stream", x = o.x, y = o.stream, role = "outcome" } } },
-        string.format("Each layer by itself is off by %s. Like interest that would be %s after 32. In a chain, where a layer sees only the one before, it is %s: nothing is left. In the stream it is %s.", percent(100 * o.own), percent(o.interest[32]), percent(o.chain[32]), percent(o.answer)),
+        string.format("Each layer by itself is off by %s. Like interest that would be %s after 32. In a chain, where a layer sees only the one before, it is %s%s. In the stream it is %s.", percent(100 * o.own), percent(o.interest[32]), percent(o.chain[32]), o.chain[32] >= 100 and ": nothing is left" or "", percent(o.answer)),
         "The errors of different layers point in different directions, so they add like steps of a random walk. And what a layer adds is small beside the sum of all before, which carries the signal past it.",
-        string.format("That was a toy with random weights. The lab model, real and also %s: its 42 matrices are off by %s on average, the worst by %s. Its loss moved by %+.1f ± %.1f %%, and %s of its favorites changed.", o.format, percent(o.real.mean), percent(o.real.worst), o.real.rise, o.real.error, percent(o.real.changed)),
+        string.format("That was a toy with random weights. The lab model, real and also %s: its 42 matrices are off by %s on average, the worst by %s. Its loss moved by %+.2f ± %.2f %%, and %s of its favorites changed.", o.format, percent(o.real.mean), percent(o.real.worst), o.real.rise, o.real.error, percent(o.real.changed)),
       }
     end,
     card = {
