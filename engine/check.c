@@ -175,7 +175,7 @@ static void check_answer(struct check *c, const struct step *step, const json_t 
     if (!answer_hit(step, answer, answer))
         find_fault(c, step, NULL, "its own answer does not count as right");
     json_array_foreach(json_object_get(step->json, "wrong"), i, wrong) {
-        char said[160], *text = json_dumps(wrong, JSON_ENCODE_ANY);
+        char said[160], *text = json_dumps(wrong, JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
         if (timed ? !answer_fits(step, wrong) : answer_hit(step, wrong, answer)) {
             snprintf(said, sizeof said, timed ? "wrong answer %.80s is none that the step can have"
                                              : "wrong answer %.80s counts as right", text ? text : "");
@@ -189,8 +189,9 @@ static void check_answer(struct check *c, const struct step *step, const json_t 
 static void add_problem(struct check *c, const struct step *step, const struct host_problem *p, const char *where)
 {
     char text[800];
+    int line = p->line ? p->line : (int)json_integer_value(json_object_get(step->json, "line"));
     snprintf(text, sizeof text, "step '%s'%s: %s", step->id, where, p->text);
-    loader_finding(c->findings, c->lesson.name, c->lesson.text, c->lesson.size, p->line, NULL, text);
+    loader_finding(c->findings, c->lesson.name, c->lesson.text, c->lesson.size, line, NULL, text);
 }
 
 /* One computation of a step; its result, or NULL and a finding. */

@@ -131,7 +131,7 @@ static const char *wrong_kind(const json_t *step, const json_t *answer)
     if ((json_object_get(step, "number") || json_object_get(step, "place")) && !is_number(answer))
         return "the answer is no number: compute() returns { answer = number, ... }";
     if ((rule = json_object_get(step, "choice")) && !is_option(rule, answer))
-        return "the answer is none of the choice's options";
+        return "the answer is none of the choice's options: correct = function(outcome) returns an option's id";
     if ((rule = json_object_get(step, "order")) && !is_ranking(rule, answer))
         return "the answer is no list of all the options' ids, each once";
     return NULL;

@@ -462,7 +462,7 @@ static void run_compute(lua_State *L, int step, const json_t *knobs)
     lua_call(L, 2, 1);
     h->lab_open = false;
     if (!lua_istable(L, -1))
-        luaL_error(L, "step '%s': compute() returns a table: { answer = ... }", lua_tostring(L, 1));
+        luaL_error(L, "compute() returns a table, { answer = ... }, not a %s", luaL_typename(L, -1));
 }
 
 /* The answer: what correct(outcome) says, else the author's, else compute's. */
@@ -507,8 +507,8 @@ json_t *host_compute(struct host *h, const char *step, uint64_t seed, const json
     return protect(h, call_compute, &args, problem) ? args.out : NULL;
 }
 
-/* Blocks and texts of the list on top as a checked list of blocks. */
-static json_t *blocks_on_top(lua_State *L)
+/* Blocks and texts of the list on top, or one alone, as a checked list of blocks. `from`: who returned it. */
+static json_t *blocks_on_top(lua_State *L, const char *from)
 {
     char why[256];
     if (viewlib_block(L, -1) || lua_isstring(L, -1)) {
@@ -516,6 +516,8 @@ static json_t *blocks_on_top(lua_State *L)
         lua_insert(L, -2);
         lua_rawseti(L, -2, 1);
     }
+    if (!lua_istable(L, -1))
+        luaL_error(L, "%s returns a list of blocks and texts, not a %s", from, luaL_typename(L, -1));
     json_t *list = host_json(L, -1, false, why, sizeof why);
     if (list && viewlib_finish(list, why, sizeof why))
         return list;
@@ -534,7 +536,7 @@ static int call_reveal(lua_State *L)
         lua_call(L, 2, 1);
     } else if (lua_isnil(L, -1))
         lua_newtable(L);
-    args->out = blocks_on_top(L);
+    args->out = blocks_on_top(L, "reveal()");
     return 0;
 }
 
@@ -555,7 +557,7 @@ static int call_given(lua_State *L)
         lua_call(L, 1, 1);
         h->lab_open = false;
     }
-    args->out = blocks_on_top(L);
+    args->out = blocks_on_top(L, "given()");
     return 0;
 }
 

@@ -10,7 +10,7 @@ static const struct host_doc docs[] = {
       "Seeded normal values: n of them, or rows x cols. A share `outliers` is `times` as large; `channels` columns are"
       " multiplied by factors within channel_times. Another `stream` gives independent values." },
     { "lab.tensor", "name: string", "tensor",
-      "A real tensor: \"minilm/ffn_in\", or \"./x.safetensors:name\" beside the"
+      "A real tensor: \"minilm/ffn_in\" (lessons/tensors/index.json names all), or \"./x.safetensors:name\" beside the"
       " lesson." },
     { "lab.values", "list: number[]", "tensor", "These numbers, as one row." },
     { "lab.quantize",
@@ -26,10 +26,11 @@ static const struct host_doc docs[] = {
     { "lab.decode", "bits: string, format: string", "cast",
       "What these bits mean in a format: a row for view.bits." },
     { "lab.format", "name: string", "format", "The facts of a number format." },
-    { "lab.linear", "options: { x: tensor, w: tensor, weights?: string[], activations?: string[], smooth?: number }",
+    { "lab.linear", "options: { x: tensor, w: tensor, weights?: table, activations?: table, smooth?: number }",
       "{ output_sqnr_db: number, weight_sqnr_db: number, bits_per_weight: number, divide?: tensor }",
-      "A linear layer with rounded weights { format, scale } and activations { format, \"tensor\" or \"token\" },"
-      " against the exact product. smooth: SmoothQuant's alpha; divide: its factors." },
+      "A linear layer, x [tokens, in] and w [out, in], with rounded weights { format =, scale = } and activations"
+      " { format =, scale = \"tensor\" or \"token\" }, against the exact product."
+      " smooth: SmoothQuant's alpha; divide: its factors." },
     { "lab.method",
       "options: { w: tensor, x?: tensor, method?: string, format: string, scale?: string, zero_point?: string,"
       " clip?: string, mx?: string, rounding?: string, overflow?: string, activations?: string[], alpha?: number,"
@@ -105,7 +106,7 @@ static const struct host_doc docs[] = {
       "How fast this machine's memory is read: gb_per_s of the fastest of 15 passes." },
     { "lab.machine", "", "{ cpu: string, isa: string, cores: integer, cache_bytes: integer, gpu?: string }",
       "This machine; gpu: the one in use." },
-    { "lab.config", "name: string", "table", "A model's config.json." },
+    { "lab.config", "name: string", "table", "A model's config.json, of those in lessons/configs/: \"llama-3.1-8b\"." },
     { "lab.kv", "options: { config: string, kv_format?: string, context?: integer, sequences?: integer }", "table",
       "What a conversation costs: the fields of `saffron kv --json`, terms and obvious_terms for"
       " view.formula, layer_kinds: full, sliding or linear." },

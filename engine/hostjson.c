@@ -183,6 +183,13 @@ int host_unknown(lua_State *L, const char *what, const char *name, const char *c
     const char *nearest = schema_nearest(name, names, count);
     if (nearest)
         return luaL_error(L, "unknown %s%s'; did you mean '%s'?", what, name, nearest);
+    static const char *const instead[][3] = {
+        { "name '", "print", "what compute() returns, reveal() can show: fmt(x) writes a number" },
+        { "'math.", "random", "lab.gaussian and lab.uniform give seeded values" },
+    };
+    for (size_t i = 0; i < sizeof instead / sizeof instead[0]; i++)
+        if (strcmp(what, instead[i][0]) == 0 && strcmp(name, instead[i][1]) == 0)
+            return luaL_error(L, "unknown %s%s'; %s", what, name, instead[i][2]);
     return luaL_error(L, "unknown %s%s'", what, name);
 }
 

@@ -4,11 +4,27 @@
 #include <string.h>
 
 #include "engine/hostlua.h"
+#include "engine/schema.h"
 #include "engine/watch.h"
 
 enum { CALLS_MOST = 2000 }; /* of lab functions in one request */
 
 /* --- options ------------------------------------------------------------------------------------------------------ */
+
+/* The error of an option that is none of `names`, which are told. */
+static void unknown_option(lua_State *L, const char *name, const char *const *names, size_t count)
+{
+    luaL_Buffer list;
+    if (schema_nearest(name, names, count))
+        host_unknown(L, "option '", name, names, count);
+    luaL_buffinit(L, &list);
+    for (size_t i = 0; i < count; i++) {
+        luaL_addstring(&list, i ? ", " : "");
+        luaL_addstring(&list, names[i]);
+    }
+    luaL_pushresult(&list);
+    luaL_error(L, "unknown option '%s'; there are %s", name, lua_tostring(L, -1));
+}
 
 void host_options(lua_State *L, int index, const char *const *names)
 {
@@ -26,7 +42,7 @@ void host_options(lua_State *L, int index, const char *const *names)
         for (size_t i = 0; i < count; i++)
             known = known || strcmp(names[i], name) == 0;
         if (!known)
-            host_unknown(L, "option '", name, names, count);
+            unknown_option(L, name, names, count);
     }
 }
 
@@ -102,6 +118,10 @@ static int call_lab(lua_State *L)
     const struct lab_function *f = lua_touserdata(L, lua_upvalueindex(1));
     if (!host_of(L)->lab_open)
         return luaL_error(L, "lab.%s works only inside compute() and given()", f->name);
+    lua_getfield(L, LUA_REGISTRYINDEX, "saffron.lab");
+    if (lua_rawequal(L, 1, -1))
+        return luaL_error(L, "lab:%s: lab functions are called with a dot, lab.%s", f->name, f->name);
+    lua_pop(L, 1);
     return run_timed(L, "lab.", f);
 }
 

@@ -1,6 +1,8 @@
 /* hostmodel.c: the functions of `lab` about models: memory arithmetic; and about this machine.
  * Configs are the ones that the installation brings (lessons/configs/); sizes of checkpoints stand in facts.json. */
+#include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -59,6 +61,29 @@ static double checkpoint_bytes(lua_State *L, const char *name, const char *forma
     return bytes;
 }
 
+static int is_config(const struct dirent *entry)
+{
+    const char *ending = strrchr(entry->d_name, '.');
+    return ending && strcmp(ending, ".json") == 0 && strcmp(entry->d_name, "facts.json") != 0;
+}
+
+/* The error of a config that is not there, which names those that are. */
+static int no_config(lua_State *L, const char *name, char *path)
+{
+    char list[256] = "";
+    struct dirent **entries = NULL;
+    *strrchr(path, '/') = '\0';
+    int n = scandir(path, &entries, is_config, alphasort);
+    for (int i = 0; i < n; i++) {
+        size_t used = strlen(list), length = strlen(entries[i]->d_name) - strlen(".json");
+        snprintf(list + used, sizeof list - used, "%s%.*s", used ? ", " : "; there are ", (int)length,
+                 entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
+    return luaL_error(L, "no model config '%s' in the installation%s", name, list);
+}
+
 /* lab.config "qwen3.6-27b-fp8" -> the JSON as a table. */
 static int lab_config(lua_State *L)
 {
@@ -66,7 +91,7 @@ static int lab_config(lua_State *L)
     config_path(L, luaL_checkstring(L, 1), path, sizeof path);
     json_t *json = json_load_file(path, 0, NULL);
     if (!json)
-        return luaL_error(L, "no model config '%s' in the installation", lua_tostring(L, 1));
+        return no_config(L, lua_tostring(L, 1), path);
     host_push_json(L, json);
     json_decref(json);
     return 1;

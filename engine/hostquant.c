@@ -340,6 +340,7 @@ static int collect_work(lua_State *L)
 /* { format, scale } or { format =, scale = } in field `name`; false if the field is absent. */
 static bool read_rounding(lua_State *L, const char *name, const char **format, const char **scale)
 {
+    static const char *const names[] = { "format", "scale", NULL };
     int type = lua_getfield(L, 1, name);
     if (type == LUA_TNIL)
         return lua_pop(L, 1), false;
@@ -349,6 +350,7 @@ static bool read_rounding(lua_State *L, const char *name, const char **format, c
         return lua_pop(L, 1), true;
     }
     luaL_checktype(L, -1, LUA_TTABLE);
+    host_options(L, lua_gettop(L), names);
     *format = host_text(L, -1, "format", NULL);
     *scale = host_text(L, -1, "scale", NULL);
     for (int i = 1; i <= 2; i++) {

@@ -308,6 +308,39 @@ static void copy_field(json_t *to, const json_t *from, const char *name)
         json_object_set(to, name, value);
 }
 
+static bool is_callback(const char *name)
+{
+    return strcmp(name, "compute") == 0 || strcmp(name, "reveal") == 0 || strcmp(name, "correct") == 0;
+}
+
+/* compute and correct are functions; a reveal may be blocks. */
+static void check_callback(struct load *l, const json_t *node, const char *name, const json_t *value)
+{
+    char said[128];
+    if (!is_callback(name) || strcmp(name, "reveal") == 0 || is_function(value))
+        return;
+    snprintf(said, sizeof said, "'%s' is a function: %s = function(%s) ... end", name, name,
+             strcmp(name, "compute") == 0 ? "lab, knob" : "outcome");
+    find_fault(l, line_of(node), name, said);
+}
+
+/* { id, text }, or said how it is written. */
+static void check_options(struct load *l, const json_t *node, const char *name, const json_t *value)
+{
+    size_t i;
+    json_t *item;
+    if (strcmp(name, "choice") != 0 && strcmp(name, "order") != 0)
+        return;
+    json_array_foreach((json_t *)(uintptr_t)list_part(value), i, item)
+        if (json_is_string(item)) {
+            char said[160];
+            snprintf(said, sizeof said, "an option is its id and what the learner reads: { \"%.40s\", \"...\" }",
+                     json_string_value(item));
+            find_fault(l, line_of(node), name, said);
+            return;
+        }
+}
+
 /* Every named field of a node is one that its kind has. */
 static void check_fields(struct load *l, const json_t *node)
 {
@@ -321,6 +354,8 @@ static void check_fields(struct load *l, const json_t *node)
         bool found = name[0] == '@' || name[0] == '#';
         for (size_t i = 0; i < count; i++)
             found = found || strcmp(known[i], name) == 0;
+        check_callback(l, node, name, value);
+        check_options(l, node, name, value);
         if (found)
             continue;
         char said[256];
@@ -353,11 +388,6 @@ static void set_step_field(json_t *step, const char *name, const json_t *value)
         json_object_set_new(step, name, knobs(value));
     else
         json_object_set_new(step, name, plain_object(value));
-}
-
-static bool is_callback(const char *name)
-{
-    return strcmp(name, "compute") == 0 || strcmp(name, "reveal") == 0 || strcmp(name, "correct") == 0;
 }
 
 /* Anything of compute() or reveal() is the lab's work, also a reveal that is written as blocks. */

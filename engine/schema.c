@@ -9,7 +9,12 @@
 
 #include "engine/text.h"
 
-enum { LONGEST_TEXT = 65536, LONGEST_LIST = 256, LONGEST_NAME = 64 };
+enum {
+    LONGEST_TEXT = 65536,
+    LONGEST_LIST = 256,
+    LONGEST_NAME = 64,
+    WORD_LEAST   = 4, /* letters of a name's beginning that stand for the name */
+};
 
 /* Edit distance: insertions, deletions, substitutions and swaps of neighbors; LONGEST_NAME when either is longer. */
 static size_t edit_distance(const char *a, const char *b)
@@ -50,6 +55,9 @@ const char *schema_nearest(const char *name, const char *const *names, size_t co
                 break;
         }
     }
+    for (size_t i = 0; !best && strlen(name) >= WORD_LEAST && i < count; i++)
+        if (strncmp(name, names[i], strlen(name)) == 0)
+            best = names[i];
     return best;
 }
 

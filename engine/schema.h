@@ -50,7 +50,8 @@ struct object {
 bool schema_check(const json_t *value, const struct object *object, char *error, size_t size);
 
 /* The name in `names` (a '|' list) or in a NULL-ended `fields` table nearest to `name` by edit distance, or NULL
- * when none is within 2 edits (1 for names shorter than 4). Returned text lives as long as the table. */
+ * when none is within 2 edits (1 for names shorter than 4); else the first that begins with `name`, from 4 letters on.
+ * Returned text lives as long as the table. */
 const char *schema_nearest(const char *name, const char *const *names, size_t count);
 
 #endif

@@ -48,6 +48,39 @@ static void print_type(FILE *out, const struct field *f)
     fprintf(out, "%s%s", brackets ? ")" : "", f->flags & FIELD_GRID ? "[][]" : f->flags & FIELD_LIST ? "[]" : "");
 }
 
+/* What a tensor gives to a view that begins with one, and the fields that are then computed. */
+static const struct taken {
+    const char *object, *fields, *computed;
+} taken[] = {
+    { "hist", "---@field [1]? tensor whose values are counted; then from, to and counts need not be given\n"
+              "---@field grid? quantized|tensor of it: the values and counts after rounding\n"
+              "---@field bins? integer 2 to 256, default 64\n", "from to counts" },
+    { "heat", "---@field [1]? tensor|quantized |x| of a tensor, the size of the error of a quantized one;"
+              " then rows and shape need not be given\n", "rows shape" },
+    { "map",  "---@field [1]? tensor|quantized |x|, or the size of the error; then levels need not be given\n",
+              "levels" },
+    { "grid", "---@field [1]? quantized whose values under its first scale are marked\n"
+              "---@field format? string or those of a format, by its name\n", "" },
+};
+
+static const struct taken *taken_by(const struct object *object)
+{
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+        if (strcmp(taken[i].object, object->name) == 0)
+            return &taken[i];
+    return NULL;
+}
+
+/* Is `name` one of the words? */
+static bool among(const char *words, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *p = words; (p = strstr(p, name)); p += n)
+        if ((p == words || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0'))
+            return true;
+    return false;
+}
+
 static void print_object(FILE *out, const struct object *object, const char *name);
 
 /* Objects inside come first, each once. */
@@ -68,6 +101,7 @@ static void print_inner(FILE *out, const struct object *object)
 
 static void print_object(FILE *out, const struct object *object, const char *name)
 {
+    const struct taken *given = taken_by(object);
     print_inner(out, object);
     fputs("---@class ", out);
     print_class(out, name);
@@ -75,17 +109,20 @@ static void print_object(FILE *out, const struct object *object, const char *nam
     for (const struct field *f = object->fields; f->name; f++) {
         if (strcmp(f->name, "view") == 0)
             continue;
-        fprintf(out, "---@field %s%s ", f->name, f->flags & FIELD_REQUIRED ? "" : "?");
+        bool optional = !(f->flags & FIELD_REQUIRED) || (given && among(given->computed, f->name));
+        fprintf(out, "---@field %s%s ", f->name, optional ? "?" : "");
         print_type(out, f);
         fprintf(out, "%s%s\n", f->help && *f->help ? " " : "", f->help ? f->help : "");
     }
-    fputc('\n', out);
+    fprintf(out, "%s\n", given ? given->fields : "");
 }
 
 /* The kinds that a lesson makes; those after it are the session's own. */
 static void print_views(FILE *out)
 {
-    fputs("---@class block what view.NAME gives\n\nview = {}\n\n", out);
+    fputs("-- A text alone, or in first place, is a view's text; lists in first place are its rows, terms, bars ...:\n"
+          "-- view.note \"...\", view.table { { 1, 2 }, { 3, 4 }, columns = { \"a\", \"b\" } }\n\n"
+          "---@class block what view.NAME gives\n\nview = {}\n\n", out);
     for (int k = VIEW_HEADING; k <= VIEW_STACK; k++) {
         char name[64];
         snprintf(name, sizeof name, "%s_fields", view_kinds[k].name);
@@ -95,20 +132,34 @@ static void print_views(FILE *out)
     }
 }
 
+static const struct field *find_field(const struct object *object, const char *name)
+{
+    for (const struct field *f = object->fields; f->name; f++)
+        if (strcmp(f->name, name) == 0)
+            return f;
+    return NULL;
+}
+
+/* Must every node of this kind have the field? A node is the lesson, or one of its parts, dives, links or steps. */
+static bool needed(const char *kind, const char *name)
+{
+    char list[32];
+    snprintf(list, sizeof list, "%ss", kind);
+    const struct field *its = find_field(&lesson_schema, list);
+    const struct field *f = find_field(strcmp(kind, "lesson") == 0 ? &lesson_schema
+                                       : (its ? its : find_field(&lesson_schema, "steps"))->object, name);
+    return f && f->flags & FIELD_REQUIRED;
+}
+
 /* The tables inside a step, by the names that loader.c gives their types. */
 static void print_rules(FILE *out)
 {
     static const char *const names[][2] = { { "number", "number_rule" },
                                             { "place", "place_rule" },
                                             { "card", "card" } };
-    const struct object *step = NULL;
-    for (const struct field *f = lesson_schema.fields; f->name; f++)
-        if (strcmp(f->name, "steps") == 0)
-            step = f->object;
+    const struct object *step = find_field(&lesson_schema, "steps")->object;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        for (const struct field *f = step->fields; f->name; f++)
-            if (strcmp(f->name, names[i][0]) == 0)
-                print_object(out, f->object, names[i][1]);
+        print_object(out, find_field(step, names[i][0])->object, names[i][1]);
     fputs(
         "---@class option\n---@field [1] string id\n---@field [2] string what the learner reads\n\n"
         "---@class order_rule\n---@field first string what the top of the list means\n---@field [integer] option\n\n"
@@ -127,7 +178,8 @@ static void print_nodes(FILE *out)
     for (size_t i = 0; (node = loader_node(i)); i++) {
         fprintf(out, "---@class %s_fields\n", node->kind);
         for (const struct loader_field *f = node->fields; f->name; f++)
-            fprintf(out, "---@field %s? %s%s%s\n", f->name, f->type, *f->help ? " " : "", f->help);
+            fprintf(out, "---@field %s%s %s%s%s\n", f->name, needed(node->kind, f->name) ? "" : "?", f->type,
+                    *f->help ? " " : "", f->help);
         fprintf(out, "---@field [integer] any\n\n--- %s\n---@param fields %s_fields\n---@return table\n"
                 "function %s(fields) end\n\n", node->help, node->kind, node->kind);
     }

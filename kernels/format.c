@@ -429,10 +429,16 @@ static size_t edit_distance(const char *a, const char *b)
 
 const struct format *format_nearest(const char *name)
 {
+    static const char *const said[][2] = { /* what others call some */
+        {"fp8", "e4m3"}, {"fp6", "e2m3"}, {"fp4", "e2m1"}, {"float16", "fp16"}, {"float32", "fp32"},
+    };
     const struct format *best = NULL;
     size_t best_distance = 3;
     if (!name || !*name || strlen(name) > NAME_MAX_LENGTH)
         return NULL;
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
+        if (edit_distance(name, said[i][0]) == 0)
+            return format_find(said[i][1]);
     for (size_t i = 0; i < FORMATS; i++) {
         size_t distance = edit_distance(name, formats[i].name);
         if (distance < best_distance && distance < strlen(formats[i].name)) {

@@ -348,6 +348,8 @@ static void a_misspelled_name_is_guessed(void **state)
     assert_string_equal(format_nearest("E4M3")->name, "e4m3");
     assert_string_equal(format_nearest("int_8")->name, "int8");
     assert_string_equal(format_nearest("fp1")->name, "fp16");
+    assert_string_equal(format_nearest("fp8")->name, "e4m3");
+    assert_string_equal(format_nearest("FP4")->name, "e2m1");
     assert_string_equal(format_nearest("bfloat16") ? format_nearest("bfloat16")->name : "none", "none");
     assert_null(format_nearest(""));
     assert_null(format_nearest("a very long word that is no format at all"));

@@ -161,6 +161,12 @@ static void findings(void **state)
           "  read { id = 'a', 'y' },\n}",
           4, 3, "used twice" },
         { "return lesson {\n  id = 'x', title = 'x', win = 'x',\n  read { id = 'A b', 'x' },\n}", 3, 10, "an id has" },
+        { "return lesson {\n  id = 'x', title = 'x', win = 'x',\n  predict { id = 'p', ask = 'q',\n"
+          "    choice = { 'int8', 'e4m3' } },\n}",
+          4, 5, "{ \"int8\", \"...\" }" },
+        { "return lesson {\n  id = 'x', title = 'x', win = 'x',\n  predict { id = 'p', ask = 'q',\n"
+          "    correct = 'a', choice = { { 'a', 'A' }, { 'b', 'B' } } },\n}",
+          4, 5, "'correct' is a function" },
         { "return lesson { id = 'x', title = 'x', win = 'x' }", 1, 0, "no steps" },
         { "return 7", 1, 0, "return lesson" },
         { "x = 1", 1, 0, "local x" },
@@ -197,11 +203,18 @@ static void errors_of_callbacks(void **state)
         { "local t = nil\n    return { answer = t.x }", 5, "attempt to index a nil value (local 't')" },
         { "return { answer = lab.quantise }", 4, "unknown 'lab.quantise'; did you mean 'quantize'?" },
         { "return { answer = lab.quantize(lab.values { 1 }, { format = 'int9' }).mse }", 4, "did you mean 'int8'?" },
-        { "return { answer = lab.quantize(lab.values { 1 }, { format = 'int8' }).sqnr }", 4, "unknown field" },
+        { "return { answer = lab.quantize(lab.values { 1 }, { format = 'int8' }).sqnr }", 4,
+          "did you mean 'sqnr_db'?" },
         { "return { answer = lab.quantize(lab.values { 1 }, { fromat = 'int8' }).mse }", 4, "did you mean 'format'?" },
         { "return { answer = lab.tensor('minilm/ffn_inn').rms }", 4, "did you mean 'minilm/ffn_in'?" },
         { "return { answer = lab.tensor('./../x.safetensors').rms }", 4, "" },
         { "return { answer = 'many' }", 2, "no number" },
+        { "return { answer = lab.quantize(lab.values { 1 }, { format = 'fp8' }).mse }", 4, "did you mean 'e4m3'?" },
+        { "return { answer = lab.quantize(lab.values { 1 }, { kind = 'int8' }).mse }", 4, "there are format, scale," },
+        { "return { answer = lab:values { 1 } }", 4, "are called with a dot, lab.values" },
+        { "return { answer = lab.config 'llama-3-8b' }", 4, "there are deepseek-v3, gemma-3-27b" },
+        { "print(lab) return { answer = 1 }", 4, "reveal() can show" },
+        { "return { answer = math.random() }", 4, "lab.uniform give seeded values" },
         { "return 7", 0, "returns a table" },
     };
     char text[1024];

@@ -49,6 +49,10 @@ finds "a knob that breaks at its end" "with k = 2"
 lesson "$number" 'knobs = { k = { "a", choices = { "a", "b" } } },' \
     'compute = function(lab, knob) return { answer = ({ a = 1 })[knob.k] } end, reveal = { "r" },'
 finds "a choice that breaks" 'with k = "b"'
+lesson "$number" 'compute = function() return { answer = 1 } end, reveal = function() view.prose "r" end,'
+finds "a reveal that returns nothing" "reveal() returns a list of blocks and texts, not a nil"
+lesson 'choice = { { "a", "A" }, { "b", "B" } },' 'compute = function() return {} end, reveal = { "r" },'
+finds "a choice without correct" "correct = function(outcome) returns an option's id"
 lesson "$number" 'compute = function() return { answer = 1 } end,' \
     'reveal = function(o, guess) if guess then return guess.valeu.x end return { "r" } end,'
 finds "a reveal that breaks on a guess" "with a guess: attempt to index"

@@ -130,6 +130,8 @@ static void test_nearest(void **state)
     } cases[] = {
         { "text", "text" },   { "tex", "text" },     { "txet", "text" },   { "tittle", "title" }, { "hint", "hints" },
         { "nubmer", "number" }, { "knob", "knobs" }, { "sclae", "scale" }, { "i", "id" },         { "di", "id" },
+        { "knobs_of", NULL }, { "numb", "number" },
+        { "numberi", "number" }, { "hin", NULL },
         { "banana", NULL },   { "", NULL },          { "ab", NULL },       { "tzzzt", NULL },     { "numbering", NULL },
     };
     (void)state;

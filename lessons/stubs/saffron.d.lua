@@ -3,9 +3,9 @@
 error "for editors only"
 
 ---@class lesson_fields
----@field id? string stable: progress hangs on it
----@field title? string
----@field win? string after this you can ...
+---@field id string stable: progress hangs on it
+---@field title string
+---@field win string after this you can ...
 ---@field minutes? number about how long it takes
 ---@field sources? string[] what the lesson rests on
 ---@field course_part? string where the map lists it
@@ -18,8 +18,8 @@ error "for editors only"
 function lesson(fields) end
 
 ---@class part_fields
----@field id? string
----@field title? string for the header
+---@field id string
+---@field title string for the header
 ---@field core? boolean part of the core path
 ---@field [integer] any
 
@@ -29,7 +29,7 @@ function lesson(fields) end
 function part(fields) end
 
 ---@class read_fields
----@field id? string
+---@field id string
 ---@field title? string for the jump menu
 ---@field dives? string[]
 ---@field links? string[]
@@ -41,7 +41,7 @@ function part(fields) end
 function read(fields) end
 
 ---@class predict_fields
----@field id? string stable
+---@field id string stable
 ---@field rev? integer raise it when the question changes
 ---@field title? string for the jump menu
 ---@field ask? string|(string|block)[] the question
@@ -71,7 +71,7 @@ function read(fields) end
 function predict(fields) end
 
 ---@class fill_fields
----@field id? string
+---@field id string
 ---@field rev? integer
 ---@field title? string
 ---@field ask? string|(string|block)[]
@@ -89,7 +89,7 @@ function predict(fields) end
 function fill(fields) end
 
 ---@class recall_fields
----@field id? string
+---@field id string
 ---@field title? string
 ---@field front? string the question
 ---@field back? string the answer
@@ -107,7 +107,7 @@ function fill(fields) end
 function recall(fields) end
 
 ---@class explain_fields
----@field id? string
+---@field id string
 ---@field title? string
 ---@field ask? string|(string|block)[]
 ---@field model? string our words, to compare with
@@ -121,7 +121,7 @@ function recall(fields) end
 function explain(fields) end
 
 ---@class explore_fields
----@field id? string
+---@field id string
 ---@field rev? integer
 ---@field title? string
 ---@field ask? string|(string|block)[]
@@ -138,8 +138,8 @@ function explain(fields) end
 function explore(fields) end
 
 ---@class dive_fields
----@field id? string
----@field title? string the question it answers
+---@field id string
+---@field title string the question it answers
 ---@field compute? fun(lab: lab): table what settles it, computed when it is read
 ---@field reveal? fun(outcome: table): (string|block)[] shown below the text
 ---@field [integer] any
@@ -150,8 +150,8 @@ function explore(fields) end
 function dive(fields) end
 
 ---@class link_fields
----@field lesson? string its id
----@field title? string
+---@field lesson string its id
+---@field title string
 ---@field [integer] any
 
 --- a lesson that continues this; lines of a primer follow
@@ -211,6 +211,9 @@ function link(fields) end
 ---@field label? string
 ---@field choices? string[]
 ---@field at? integer its place among the knobs
+
+-- A text alone, or in first place, is a view's text; lists in first place are its rows, terms, bars ...:
+-- view.note "...", view.table { { 1, 2 }, { 3, 4 }, columns = { "a", "b" } }
 
 ---@class block what view.NAME gives
 
@@ -324,6 +327,8 @@ function view.bits(fields) end
 ---@field title? string
 ---@field values? number[] the format's values in [from, to]
 ---@field marks? mark[]
+---@field [1]? quantized whose values under its first scale are marked
+---@field format? string or those of a format, by its name
 
 --- a number line
 ---@param fields grid_fields|string|table
@@ -331,15 +336,18 @@ function view.bits(fields) end
 function view.grid(fields) end
 
 ---@class hist_fields a histogram over a grid
----@field from number
----@field to number
+---@field from? number
+---@field to? number
 ---@field title? string
 ---@field unit? string
----@field counts number[] values a bin
+---@field counts? number[] values a bin
 ---@field after? number[] the same bins after rounding
 ---@field values? number[] the grid's values in [from, to]
 ---@field marks? mark[]
 ---@field note? string
+---@field [1]? tensor whose values are counted; then from, to and counts need not be given
+---@field grid? quantized|tensor of it: the values and counts after rounding
+---@field bins? integer 2 to 256, default 64
 
 --- a histogram over a grid
 ---@param fields hist_fields|string|table
@@ -352,14 +360,15 @@ function view.hist(fields) end
 
 ---@class heat_fields a matrix as levels
 ---@field title? string
----@field rows string[] one string a row, one of '0'..'9', 'a'..'f' a cell (16 levels), 'n' for NaN
----@field shape integer[] rows and columns of the matrix before it was reduced
+---@field rows? string[] one string a row, one of '0'..'9', 'a'..'f' a cell (16 levels), 'n' for NaN
+---@field shape? integer[] rows and columns of the matrix before it was reduced
 ---@field row? string what a row is
 ---@field column? string what a column is
 ---@field low? string what level 0 stands for
 ---@field high? string what level 15 stands for
 ---@field measure? string |x|, error
 ---@field marks? column_mark[] columns of the matrix
+---@field [1]? tensor|quantized |x| of a tensor, the size of the error of a quantized one; then rows and shape need not be given
 
 --- a matrix as levels
 ---@param fields heat_fields|string|table
@@ -370,7 +379,8 @@ function view.heat(fields) end
 ---@field label string
 ---@field note? string a second line: its figure
 ---@field role? "guess"|"outcome"|"value"|"wrong"|"limit"|"plain" whose mark it is
----@field levels string[] as the rows of heat
+---@field levels? string[] as the rows of heat
+---@field [1]? tensor|quantized |x|, or the size of the error; then levels need not be given
 
 ---@class maps_fields several matrices on one scale
 ---@field title? string
@@ -575,7 +585,7 @@ local quantized = {}
 ---@return tensor
 function lab.gaussian(options) end
 
---- A real tensor: "minilm/ffn_in", or "./x.safetensors:name" beside the lesson.
+--- A real tensor: "minilm/ffn_in" (lessons/tensors/index.json names all), or "./x.safetensors:name" beside the lesson.
 ---@param name string
 ---@return tensor
 function lab.tensor(name) end
@@ -609,8 +619,8 @@ function lab.decode(bits, format) end
 ---@return format
 function lab.format(name) end
 
---- A linear layer with rounded weights { format, scale } and activations { format, "tensor" or "token" }, against the exact product. smooth: SmoothQuant's alpha; divide: its factors.
----@param options { x: tensor, w: tensor, weights?: string[], activations?: string[], smooth?: number }
+--- A linear layer, x [tokens, in] and w [out, in], with rounded weights { format =, scale = } and activations { format =, scale = "tensor" or "token" }, against the exact product. smooth: SmoothQuant's alpha; divide: its factors.
+---@param options { x: tensor, w: tensor, weights?: table, activations?: table, smooth?: number }
 ---@return { output_sqnr_db: number, weight_sqnr_db: number, bits_per_weight: number, divide?: tensor }
 function lab.linear(options) end
 
@@ -678,7 +688,7 @@ function lab.read(options) end
 ---@return { cpu: string, isa: string, cores: integer, cache_bytes: integer, gpu?: string }
 function lab.machine() end
 
---- A model's config.json.
+--- A model's config.json, of those in lessons/configs/: "llama-3.1-8b".
 ---@param name string
 ---@return table
 function lab.config(name) end
