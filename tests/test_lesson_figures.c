@@ -140,12 +140,20 @@ static int check_row(struct row *r, uint64_t seed)
     return !good + (seed == 1 && !same);
 }
 
+/* How many seeds tell something: a remark says where an answer hangs on none, since all of it comes from files. */
+static uint64_t seeds_of(const struct row *r)
+{
+    if (strcmp(r->expected, "timed") == 0)
+        return 0;
+    return strncmp(r->note, "no seed", 7) == 0 ? 1 : SEEDS;
+}
+
 static void answers_are_as_planned(void **state)
 {
     int wrong = 0;
     (void)state;
     for (int i = 0; i < rows; i++)
-        for (uint64_t seed = 1; seed <= SEEDS && strcmp(table[i].expected, "timed") != 0; seed++)
+        for (uint64_t seed = 1; seed <= seeds_of(&table[i]); seed++)
             wrong += check_row(&table[i], seed);
     if (getenv("BLESS"))
         write_table();
