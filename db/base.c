@@ -211,6 +211,12 @@ static void close_file(struct base *base)
     base->scratch = base->prepared = false;
 }
 
+bool base_is_pipe(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISFIFO(info.st_mode);
+}
+
 static int open_file(struct base *base, const char *name, int flags)
 {
     close_file(base);
@@ -463,6 +469,12 @@ static bool open_saving(struct base *base)
                  strerror(error));
         return false;
     }
+    if (base_is_pipe(base->path)) {
+        base->rc = SQLITE_CANTOPEN;
+        snprintf(base->why, sizeof base->why,
+                 "cannot open '%.400s': it is a pipe; choose another file with --db", base->path);
+        return false;
+    }
     mark_open(base);
     repair_resume(base->path);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
@@ -475,7 +487,7 @@ static bool open_saving(struct base *base)
  * if nobody could change it. */
 static bool open_reading(struct base *base)
 {
-    if (access(base->path, R_OK) != 0)
+    if (access(base->path, R_OK) != 0 || base_is_pipe(base->path))
         return false;
     char why[BASE_TEXT];
     memcpy(why, base->why, sizeof why);

@@ -52,6 +52,9 @@ bool base_repair(struct base *base);
 /* True when rc means that the file itself is damaged. */
 bool base_damaged(int rc);
 
+/* A named pipe, where a database should be: to open it for reading would wait for a writer. */
+bool base_is_pipe(const char *path);
+
 /* A cached statement, reset and without bindings; sql must be a literal (its address is the key). NULL on failure. */
 sqlite3_stmt *base_stmt(struct base *base, const char *sql);
 

@@ -74,6 +74,8 @@ bool base_restore(struct base *base, const char *file, char *aside, size_t size)
     const char *why = NULL;
     if (access(file, R_OK) != 0)
         return refuse(base, file, "no such file, or it cannot be read");
+    if (base_is_pipe(file))
+        return refuse(base, file, "it is a pipe; name the file that 'saffron backup' wrote");
     if (base->mode != BASE_SAVING)
         return refuse(base, file, "progress is not being saved here");
     if (sqlite3_open_v2(file, &from, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK || (why = fault(from))) {

@@ -70,6 +70,8 @@ fails "a restore from no backup" 2 "cannot restore" saf restore bad.json --db a.
 mkfifo pipe
 fails "a pipe that nobody writes into" 2 "'pipe': it is a pipe that nothing writes into" timeout 20 "$SAFFRON" import pipe
 fails "a class from such a pipe" 2 "'pipe': it is a pipe that nothing writes into" timeout 20 "$SAFFRON" class pipe --json -o class.html
+fails "a restore from a pipe" 2 "cannot restore 'pipe': it is a pipe" timeout 20 "$SAFFRON" restore pipe --db a.db
+fails "a pipe as the database" 2 "cannot open 'pipe': it is a pipe" timeout 20 "$SAFFRON" import a.json --db pipe
 cat a.json >pipe &
 fails "an import from a pipe" 0 "events added" timeout 20 "$SAFFRON" import pipe --db e.db
 fails "and from standard input" 0 "known before" sh -c 'cat a.json | timeout 20 "$0" import /dev/stdin --db e.db' "$SAFFRON"
