@@ -359,8 +359,10 @@ static json_t *answer(struct labproc_event *event, long id, void (*progress)(dou
                       bool *lost)
 {
     *lost = event->kind == LABPROC_LOST;
-    if (*lost)
-        snprintf(error, size, "%s", event->text);
+    if (*lost) { /* the last clause is about the next lab, for which nobody waits here */
+        const char *next = strrchr(event->text, ';');
+        snprintf(error, size, "%.*s", next ? (int)(next - event->text) : (int)sizeof event->text, event->text);
+    }
     bool ours = event->kind == LABPROC_MESSAGE && json_integer_value(json_object_get(event->message, "id")) == id;
     bool last = ours && strcmp(view_text(event->message, "type", ""), "progress") != 0;
     if (last)

@@ -90,7 +90,7 @@ void commands_help(const struct cli *one)
          "  saffron LESSON                    a lesson, by id or by path");
     for (const struct cli *cli = cli_table; cli->name; cli++)
         if (is_built(cli))
-            printf("  saffron %-8s %-16s  %s\n", cli->name, cli->args, cli->help);
+            printf("  saffron %-8s %-16s %s\n", cli->name, cli->args, cli->help);
     puts("\nEverywhere:");
     print_options(NULL);
     fputs("\nNot built yet:", stdout);
