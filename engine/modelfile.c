@@ -246,9 +246,9 @@ static json_t *load_config(const struct modelfile *file, char *error, size_t siz
         snprintf(error, size, "cannot open '%.200s/config.json' (%s): is it a folder with a Hugging Face model?",
                  file->folder, why);
     else if (map.size > FILE_MOST)
-        snprintf(error, size, "cannot read 'config.json': larger than %d MiB", FILE_MOST >> 20);
+        snprintf(error, size, "cannot read '%.200s/config.json': larger than %d MiB", file->folder, FILE_MOST >> 20);
     else if (!(json = json_loadb((const char *)map.bytes, map.size, JSON_REJECT_DUPLICATES, &fault)))
-        snprintf(error, size, "cannot read 'config.json': %s (line %d)", fault.text, fault.line);
+        snprintf(error, size, "cannot read '%.200s/config.json': line %d is not valid JSON", file->folder, fault.line);
     mapping_close(&map);
     return json;
 }

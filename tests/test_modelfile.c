@@ -188,7 +188,7 @@ static void test_files(void **state)
     char path[128];
     (void)state;
     write_text("config.json", "{\"model_type\": ");
-    check_refused("cut config", "cannot read 'config.json'");
+    check_refused("cut config", "config.json': line 1 is not valid JSON");
     write_text("config.json", "[1, 2]");
     check_refused("list for a config", "is no object");
     in_folder("config.json", path, sizeof path);

@@ -62,6 +62,10 @@ expect "the same as JSON" 0 '"sample": "' $model --format int2 --tokens 64 --sam
 [ "$(grep -c '"sample"' "$work/out")" -eq 2 ] && grep -q '"prompt": "' "$work/out"
 say $? "FP32 and the scheme write" "$(head -c 300 "$work/out")"
 
+expect "clipping without a format" 2 "--clip needs a format for the weights: --format int4" $model --clip mse
+expect "a scale of activations that nothing rounds" 2 "--activation-scale needs a format" $model --format int4 \
+    --activation-scale tensor
+
 # The README's figures of two schemes are what comes out now.
 SAFFRON="$SAFFRON" sh lessons/model/table.sh --format int4,nvfp4 >"$work/table"
 grep -q "fp32" "$work/table" && sed 's/^| [0-9]* | //' "$work/table" | while read -r row; do

@@ -82,6 +82,25 @@ static json_t *make_scheme(const struct options *options, const char *format, do
     return scheme;
 }
 
+/* Whether an option says how to round what no other option has rounded; that is said. */
+static bool idle(const struct options *options)
+{
+    const struct { const char *name, *value; } weights[] = {
+        { "--method", options->method }, { "--scale", options->scale }, { "--alpha", options->alpha },
+        { "--zero-point", options->zero_point }, { "--clip", options->clip }, { "--mx", options->mx },
+    };
+    for (size_t i = 0; !options->format && i < sizeof weights / sizeof *weights; i++)
+        if (weights[i].value) {
+            commands_fail("%s needs a format for the weights: --format int4", weights[i].name);
+            return true;
+        }
+    if (options->activation_scale && !options->activations) {
+        commands_fail("--activation-scale needs a format for the activations: --activations int8");
+        return true;
+    }
+    return false;
+}
+
 /* The formats of --format, separated by commas; NULL where no option names a scheme: then the lab's own table. */
 static json_t *make_runs(const struct options *options)
 {
@@ -91,11 +110,8 @@ static json_t *make_runs(const struct options *options)
         commands_fail("--alpha cannot be '%s', it is a number from 0 to 1", options->alpha);
         return json_null();
     }
-    if (!options->format && (options->method || options->scale || options->alpha)) {
-        commands_fail("%s needs a format for the weights: --format int4",
-                      options->method ? "--method" : options->scale ? "--scale" : "--alpha");
+    if (idle(options))
         return json_null();
-    }
     if (!options->format && !options->activations && !options->kv_format)
         return NULL;
     json_t *runs = json_array();
