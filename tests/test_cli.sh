@@ -43,7 +43,11 @@ expect "option of another command" 2 "'list' does not take --knob" list --knob a
 expect "bad instruction set" 2 "--isa cannot be 'mmx'" list --isa mmx
 expect "bad device" 2 "--device cannot be 'tpu'" list --device tpu
 expect "bad count" 2 "--threads cannot be '-3'" list --threads=-3
-expect "bad clock" 2 "--seed needs a value" list --seed
+expect "seed without its value" 2 "--seed needs a value" list --seed
+for seed in x "" -1 1.5 0x 551d37b1ef15481b 99999999999999999999999; do
+    expect "bad seed '$seed'" 2 "--seed cannot be '$seed', it is a whole number" list "--seed=$seed"
+done
+expect "a seed as a reveal names it" 0 "" list --seed 0x551d37b1ef15481b
 expect "missing word" 2 "'read' needs LESSON" read
 expect "word too many" 2 "'stats' does not know what to do with 'x'" stats x
 expect "two lessons" 2 "one lesson at a time: what is 'b'" a b
@@ -72,6 +76,7 @@ expect "check without its file" 2 "cannot read 'none.lua'" check none.lua
 expect "shot without a file" 2 "shot needs '-o FILE.svg'" shot kinds:num
 expect "shot of a bad size" 2 "--size cannot be '80'" shot kinds:num -o "$work/x.svg" --size 80
 expect "shot in a bad theme" 2 "--theme cannot be 'pink'" shot kinds:num -o "$work/x.svg" --theme pink
+expect "shot with a knob before its outcome" 2 "cannot turn 'a=1': no knobs here" shot kinds:num -o "$work/x.svg" --knob a=1
 expect "shot to nowhere" 2 "cannot write '/none/x.svg'" shot kinds:num -o /none/x.svg
 "$SAFFRON" shot kinds:num -o "$work/x.svg" --size 60x20 --theme light && grep -q "many?" "$work/x.svg" &&
     echo "ok the picture shows the question" || echo "not ok picture: no question in it"

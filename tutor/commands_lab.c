@@ -36,22 +36,12 @@ static bool computes(const struct drive *d)
     return strcmp(kind, "predict") == 0 || strcmp(kind, "explore") == 0;
 }
 
-/* What the session says is wrong, or NULL. */
-static bool complain(const struct drive *d, char *error, size_t size)
-{
-    json_t *view = session_view(d->session);
-    const char *message = view_text(view, "message", "");
-    snprintf(error, size, "%s", message);
-    json_decref(view);
-    return *error != '\0';
-}
-
 static bool compute(struct drive *d, char *error, size_t size)
 {
     drive_command(d, COMMAND_RECOMPUTE, NULL);
     for (int i = 0; i < d->options->knob_count; i++) {
         drive_command(d, COMMAND_KNOB, d->options->knobs[i]);
-        if (complain(d, error, size))
+        if (drive_complains(d, error, size))
             return false;
     }
     if (d->options->tensor[0]) {
@@ -60,7 +50,7 @@ static bool compute(struct drive *d, char *error, size_t size)
         snprintf(own, sizeof own, "%s%s%s", d->options->tensor[0], name ? " " : "", name ? name : "");
         drive_command(d, COMMAND_TENSOR, own);
     }
-    if (!complain(d, error, size) && !d->result)
+    if (!drive_complains(d, error, size) && !d->result)
         snprintf(error, size, "step '%s' gave no result", d->lesson.step);
     return d->result != NULL && !*error;
 }

@@ -24,12 +24,19 @@ static bool read_size(const char *text, int *width, int *height)
            *width <= MOST && *height >= LEAST && *height <= MOST;
 }
 
-/* The step as the learner's screen shows it now, with knobs turned where that is asked for. */
+/* The step as the learner's screen shows it now, with knobs turned where that is asked for; NULL: one cannot be, which
+ * is said. */
 static json_t *view_of(struct drive *d)
 {
+    char why[256];
     drive_settle(d);
-    for (int i = 0; i < d->options->knob_count; i++)
+    for (int i = 0; i < d->options->knob_count; i++) {
         drive_command(d, COMMAND_KNOB, d->options->knobs[i]);
+        if (drive_complains(d, why, sizeof why)) {
+            commands_fail("cannot turn '%s': %s", d->options->knobs[i], why);
+            return NULL;
+        }
+    }
     return session_view(d->session);
 }
 
@@ -70,7 +77,9 @@ int command_shot(const struct options *options)
         status = commands_fail("%s", error);
     else {
         json_t *view = view_of(&d);
-        if (!write_picture(options, view, width, height))
+        if (!view)
+            status = EXIT_USAGE;
+        else if (!write_picture(options, view, width, height))
             status = commands_fail("cannot write '%s': %s", options->output, strerror(errno));
         json_decref(view);
     }

@@ -102,6 +102,14 @@ void drive_command(struct drive *d, enum command command, const char *text)
     wait_quiet(d);
 }
 
+bool drive_complains(const struct drive *d, char *error, size_t size)
+{
+    json_t *view = session_view(d->session);
+    snprintf(error, size, "%s", view_text(view, "message", ""));
+    json_decref(view);
+    return *error != '\0';
+}
+
 void drive_settle(struct drive *d)
 {
     feed(d, (struct event){ .kind = EVENT_TICK });

@@ -26,6 +26,8 @@ void drive_close(struct drive *);
 
 /* Feeds a command, then waits until neither store nor lab owes an answer. */
 void drive_command(struct drive *, enum command command, const char *text);
+/* Whether the session says that something is wrong with the last command; it goes into `error`, else that is empty. */
+bool drive_complains(const struct drive *, char *error, size_t size);
 /* Feeds a tick, so that live facts are fetched; waits. */
 void drive_settle(struct drive *);
 

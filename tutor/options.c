@@ -1,6 +1,7 @@
 /* options.c: the command line and the environment, read once at the start. See options.h. */
 #include "tutor/options.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 
 #include "engine/schema.h"
 
-enum option_type { FLAG, TEXT, COUNT, LIST, FILE_AND_NAME };
+enum option_type { FLAG, TEXT, COUNT, SEED, LIST, FILE_AND_NAME };
 
 struct option {
     struct option_info info;
@@ -26,7 +27,7 @@ static const struct option table[] = {
     { { "--device", "auto|cpu|cuda[:N]", NULL, NULL, "what computes" }, TEXT, AT(device) },
     { { "--isa", "NAME", NULL, "scalar|avx2|avx512|neon", "the instruction set that the kernels use" }, TEXT, AT(isa) },
     { { "--threads", "N", NULL, NULL, "of the kernels" }, COUNT, AT(threads) },
-    { { "--seed", "N", NULL, NULL, "fixes every random number" }, TEXT, AT(seed) },
+    { { "--seed", "N", NULL, NULL, "fixes every random number" }, SEED, AT(seed) },
     { { "--color", "WHEN", NULL, "auto|always|never", "colors" }, TEXT, AT(color) },
     { { "--ascii", NULL, NULL, NULL, "no characters beyond ASCII in drawings" }, FLAG, AT(ascii) },
     { { "--json", NULL, " list stats doctor run kv quantize quality bench inspect class ", NULL,
@@ -117,6 +118,15 @@ static bool is_choice(const char *value, const char *choices)
     return false;
 }
 
+/* As it is read later: in decimal, or in hexadecimal with 0x. */
+static bool is_seed(const char *value)
+{
+    char *end;
+    errno = 0;
+    (void)strtoull(value, &end, 0);
+    return *value >= '0' && *value <= '9' && *end == '\0' && errno == 0;
+}
+
 static bool put(const struct option *option, const char *value, struct options *out, char *error, size_t size)
 {
     void *field = (char *)out + option->offset;
@@ -124,7 +134,11 @@ static bool put(const struct option *option, const char *value, struct options *
         snprintf(error, size, "%s cannot be '%s', it is one of %s", option->info.name, value, option->info.choices);
         return false;
     }
-    if (option->type == TEXT)
+    if (option->type == SEED && !is_seed(value)) {
+        snprintf(error, size, "%s cannot be '%s', it is a whole number such as 7 or 0x1f", option->info.name, value);
+        return false;
+    }
+    if (option->type == TEXT || option->type == SEED)
         *(const char **)field = value;
     else if (option->type == COUNT) {
         char *end;
@@ -233,6 +247,7 @@ static bool given(const struct options *options, const struct option *option)
     case FLAG: return *(const bool *)field;
     case COUNT: return *(const long *)field != 0;
     case TEXT:
+    case SEED:
     case FILE_AND_NAME: return *(const char *const *)field != NULL;
     case LIST: return options->knob_count > 0;
     }
