@@ -88,7 +88,7 @@ return lesson {
     end,
     card = {
       front = "A weight lost 0.4 by rounding. The next one's input correlates with its input by 0.95. By how much does GPTQ move the next weight?", answer = 0.38, within = "3 %",
-      back = "By 0.38, the lost 0.4 times 0.95: as much as the next input knows of this one.",
+      back = "The next weight moves by 0.38, the lost 0.4 times 0.95: as much as the next input knows of this one.",
       again = "0.4 was lost to rounding and the neighbor's input correlates by 0.95. How far does the neighbor move?",
     },
     dives = { "training" },
@@ -136,7 +136,7 @@ return lesson {
     end,
     card = {
       front = "GPTQ against rounding to nearest: which of the two meters falls, the weights' or the output's?",
-      back = "The weights' falls, by some 3 dB: they leave their nearest codes to cancel earlier errors. The output's rises, here by 10 dB.",
+      back = "Under GPTQ the weights' meter falls, by some 3 dB: they leave their nearest codes to cancel earlier errors. The output's rises, here by 10 dB.",
       again = "GPTQ lifted a layer's output by 10 dB. Which meter paid?",
     },
     dives = { "act-order" },
@@ -177,7 +177,7 @@ return lesson {
     end,
     card = {
       front = "For which inputs is a layer's output error simply its weight error, so that GPTQ does worse than nearest rounding?",
-      back = "For inputs whose features do not correlate: no error can cancel another.",
+      back = "On inputs whose features do not correlate no error can cancel another: output error is weight error, and GPTQ does worse.",
       again = "When does GPTQ lose to rounding to nearest?",
     },
   },
@@ -224,7 +224,7 @@ return lesson {
     end,
     card = {
       front = "GPTQ scores superbly on its calibration tokens. What may that mean?",
-      back = "Too few tokens: with fewer tokens than columns errors hide in directions that no token checks. Score on fresh text.",
+      back = "A superb score may mean too few tokens: with fewer tokens than columns errors hide in directions that no token checks. Score on fresh text.",
       again = "On which data is a GPTQ layer to be judged, and why?",
     },
     dives = { "how-much" },

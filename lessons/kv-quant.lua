@@ -99,8 +99,9 @@ return lesson {
       format = { "int2", choices = { "int2", "int4" }, label = "bits", at = 3 },
     },
     compute = function(lab, knob)
-      local n = math.floor(knob.tokens + 0.5)
-      local r = lab.kivi { k = lab.tensor("smollm2/k15"):take(n, 64), v = lab.tensor("smollm2/v15"):take(n, 64), format = knob.format, group = tonumber(knob.group), residual = 128 }
+      local k, v = lab.tensor "smollm2/k15", lab.tensor "smollm2/v15"
+      local n, cols = math.min(math.floor(knob.tokens + 0.5), k.rows), math.min(64, k.cols)
+      local r = lab.kivi { k = k:take(n, cols), v = v:take(n, cols), format = knob.format, group = tonumber(knob.group), residual = 128 }
       local long = lab.gaussian { rows = 32768, cols = 64 }
       local late = lab.kivi { k = long, v = long, format = knob.format, group = tonumber(knob.group), residual = 128 }
       return { answer = r.bits_per_value, r = r, late = late, tokens = n, plain = tonumber(knob.format:sub(4)), group = tonumber(knob.group) }
@@ -122,7 +123,7 @@ return lesson {
     end,
     card = {
       front = "A \"2-bit\" KV cache in groups of 32, 512 tokens, 128 in 16 bits: how many bits a number?", answer = 4.63, within = "10 %", unit = "bits",
-      back = "About 4.6: 2 and 1 for scale and minimum, and a quarter of the values still has 16 bits. In long chats it comes down to 3, never to 2.",
+      back = "A \"2-bit\" cache takes about 4.6 at 512 tokens: 2, and 1 for scale and minimum, and a quarter of the values still has 16. In long chats it comes down to 3, never to 2.",
       again = "Does a 2-bit KV cache save eight times? What does it save at 512 tokens, what at 32,768?",
     },
     dives = { "which-kivi" },
@@ -153,7 +154,8 @@ return lesson {
         { id = "two", label = "INT2, 16", kv = { format = "int2", scale = "group:16", zero_point = "kivi" } },
         { id = "fp8", label = "FP8", kv = { format = "e4m3", scale = "none" } },
       }
-      local runs, k = {}, lab.tensor("smollm2/k15"):take(64, 64)
+      local runs, k = {}, lab.tensor "smollm2/k15"
+      k = k:take(math.min(64, k.rows), math.min(64, k.cols))
       local weights = knob.weights == "int4" and { format = "int4", scale = "group:128" } or nil
       for i, w in ipairs(ways) do runs[i] = { kv = w.kv, weights = weights } end
       local r, list = lab.quality { tokens = 1024, runs = runs }, {}
@@ -188,7 +190,7 @@ return lesson {
     end,
     card = {
       front = "About 4 bits for each number of a KV cache: 4-bit numbers with coarse scales, or 2-bit numbers with fine ones?",
-      back = "4-bit numbers. A bit doubles the steps; a finer group narrows the range a little, and its scale and minimum cost as much as the bits that they replace.",
+      back = "4-bit numbers with coarse scales. A bit doubles the steps; a finer group narrows the range a little, and its scale and minimum cost as much as the bits that they replace.",
       again = "INT2 in groups of 16 and INT4 in groups of 64 cost about the same. Which is nearer, and why?",
     },
     dives = { "scale-one", "rotate" }, links = { "quality" },
@@ -252,7 +254,7 @@ return lesson {
     end,
     card = {
       front = "An fp8 KV cache halves the bytes. Why is decode attention not twice as fast, and prefill perhaps slower?",
-      back = "Each number is widened before it is multiplied. Decode waits for bytes, but not only; prefill waits for arithmetic, so it gains nothing from fewer bytes and pays for the widening.",
+      back = "Each fp8 number is widened before it is multiplied. Decode waits for bytes, but not only; prefill waits for arithmetic, so it gains nothing from fewer bytes and pays for the widening.",
       again = "Decode or prefill: who gains from an fp8 cache, who may lose, and what decides?",
     },
     dives = { "needle" },
@@ -296,7 +298,7 @@ return lesson {
     end,
     card = {
       front = "An fp8 cache costs 0.14 ms a token and saves 20 ns for each token of context. What is its break-even?", answer = 7000, within = "10 %", unit = "tokens",
-      back = "7,000 tokens of context: the fixed cost divided by what each token saves. Below it fp8 is room, above it speed as well.",
+      back = "The break-even is 7,000 tokens of context: the fixed cost divided by what each token saves. Below it fp8 is room, above it speed as well.",
       again = "How do you find the context from which an fp8 cache pays on your own server?",
     },
     links = { "kv-cache" },

@@ -105,7 +105,7 @@ return lesson {
     end,
     card = {
       front = "One chat, BF16 weights: how many operations does each byte bring that is read from memory?", answer = 1, within = "exact",
-      back = "1 operation a byte; the card could do 214. For one chat more than 99 % of the arithmetic waits for memory.",
+      back = "One chat with BF16 weights brings 1 operation a byte; the card could do 214. More than 99 % of the arithmetic waits for memory.",
       again = "A weight takes 2 bytes, and one chat multiplies and adds once with it. How many operations is that for each byte?",
     },
     dives = { "gpu-100" },
@@ -203,7 +203,7 @@ return lesson {
     end,
     card = {
       front = "A 4-bit model reads fewer bytes and is slower. How can that be?",
-      back = "Unpacking a weight takes longer than its bytes take to arrive. Time is the larger of the two, so fewer bytes help only a loop that keeps up with memory.",
+      back = "Unpacking a 4-bit weight can take longer than its bytes take to arrive. Time is the larger of the two, so fewer bytes help only a loop that keeps up with memory.",
       again = "Your INT4 model got slower than FP16. What do you profile first?",
     },
     dives = { "always-faster", "where-dequant" },
@@ -301,7 +301,7 @@ return lesson {
     end,
     card = {
       front = "What does batching share, and until when is it nearly free?",
-      back = "The trip of the weights. Until the arithmetic for all chats takes longer than the trip.",
+      back = "A batch shares the trip of the weights. More chats are nearly free until their arithmetic takes longer than the trip.",
       again = "Why is a second chat almost free on a GPU, and the thousandth is not?",
     },
     dives = { "speculative", "moe" }, links = { "kv-cache" },
@@ -351,7 +351,7 @@ return lesson {
     end,
     card = {
       front = "H100 NVL: with BF16 weights arithmetic takes over at 214 chats. At how many with 4.125-bit weights, multiplied in BF16?", answer = 55, within = "10 %",
-      back = "Four times earlier: the trip is shorter, the multiplications are not. H100 NVL: 55 instead of 214.",
+      back = "With 4-bit weights arithmetic takes over four times earlier: the trip is shorter, the multiplications are not. H100 NVL: 55 instead of 214.",
       again = "Four times fewer bits a weight shorten the trip, not the multiplications. From which batch on does an H100 NVL (214 for BF16) gain less?",
     },
     dives = { "q4-prefill", "a100" }, links = { "quantization" },

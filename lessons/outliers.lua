@@ -92,7 +92,7 @@ return lesson {
     end,
     card = {
       front = "One value among a million grows. At how many times the typical size does INT8 under one scale lose to E4M3?", answer = 12, within = "25 %",
-      back = "At about 12 times the typical size: INT8's step is set by the largest value, for all.",
+      back = "INT8 loses to E4M3 at about 12 times the typical size: the largest value sets its step, for all.",
       again = "INT8 leads E4M3 by 7 dB until the largest value is so many times the rms. How many?",
     },
     dives = { "int8-or-fp8", "fp8-ends-it" },
@@ -154,7 +154,7 @@ return lesson {
     end,
     card = {
       front = "Where do the largest activations of a layer sit?",
-      back = "In few channels, at nearly every token. A scale a token therefore always contains them.",
+      back = "The largest activations sit in few channels, at nearly every token. A scale a token therefore always contains them.",
       again = "Shuffle all values of an activation tensor: what about its outliers is lost?",
     },
     dives = { "massive", "weight-outliers" },
@@ -195,7 +195,7 @@ return lesson {
         zeros[m.id] = percent(m.zeros)
       end
       return {
-        view.maps { beside = true, title = "Turned into 0", maps = maps },
+        view.maps { beside = true, title = "Token by channel; turned into 0", maps = maps },
         o.scale == "token" and string.format("A scale cures what it parts from the rest. Half a token spoils one row: %s. Scattered values spoil most rows, a channel spoils all: %s and %s.", zeros.token, zeros.scattered, zeros.channel)
           or o.scale == "channel" and string.format("With a scale a channel the order is exactly reversed: %s for the channel, %s for the token.", zeros.channel, zeros.token)
           or "With one scale for all, everybody shares one step wherever the large values lie. The three differ only by how large the largest of the 256 happens to be.",
@@ -259,7 +259,7 @@ return lesson {
     end,
     card = {
       front = "Clip activation outliers before INT8: the zeros go away. And the output?",
-      back = "It is ruined: the outlier channels carry most of the output. They are signal.",
+      back = "Clipping ruins the output: outlier channels carry most of it. They are signal.",
       again = "Why may the largest weights be clipped, and the largest activations not?",
     },
   },
@@ -353,7 +353,7 @@ return lesson {
     end,
     card = {
       front = "All weights are rounded alike. Which of them carry the output's error?",
-      back = "Those that meet the large input channels: six columns of 512 carry some 95 %. Choose them by the inputs, not by the weights.",
+      back = "The weights that meet large input channels carry the error: six columns of 512 have some 95 % of it. Choose them by the inputs, not by the weights.",
       again = "Which weights must stay exact, and how do you find them?",
     },
     links = { "awq" },

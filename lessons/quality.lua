@@ -100,7 +100,7 @@ return lesson {
     end,
     card = {
       front = "You round a model's weights to INT8, INT4, INT3, INT2. What shape has its loss?",
-      back = "Flat, then a cliff. In the lab model three bits cost a few hundredths of a bit a byte, two bits nearly all it knows: of three values most weights get the 0. A fourth value, from a stored minimum, moves the cliff.",
+      back = "With fewer bits the loss meets first a plain, then a cliff. In the lab model three bits cost a few hundredths of a bit a byte, two bits nearly all it knows: of three values most weights get the 0. A fourth value, from a stored minimum, moves the cliff.",
       again = "INT4 and INT3 cost next to nothing. Why must you not extrapolate to INT2?",
     },
     dives = { "units" }, links = { "gptq" },
@@ -205,7 +205,7 @@ return lesson {
     end,
     card = {
       front = "A quantized model writes another text than the original, from the same prompt. What follows for its quality?",
-      back = "Nothing yet. One changed favorite sends the text another way, however small the damage. INT4 copies part after some ten letters here, and large models keep 99 % of their benchmark score all the same.",
+      back = "Another text says nothing yet: one changed favorite sends it another way, however small the damage. INT4 copies part after some ten letters here, and large models keep 99 % of their benchmark score all the same.",
       again = "Why is comparing two outputs word by word a bad test of a quantized model?",
     },
     dives = { "benchmarks" },
@@ -266,7 +266,7 @@ return lesson {
     end,
     card = {
       front = "Two quantized models differ by 0.01 in loss. When may you say that one is better?",
-      back = "When the difference exceeds two standard errors of the paired difference, on the same text. Below that: more text, or a steadier meter such as KL.",
+      back = "One is better when the difference exceeds two standard errors of the paired difference, on the same text. Below that: more text, or a steadier meter such as KL.",
       again = "Method A has the lower perplexity on a short text. What do you ask before you choose it?",
     },
     dives = { "enough-text" }, links = { "gptq" },
@@ -379,7 +379,7 @@ return lesson {
     end,
     card = {
       front = "Two models of the same size, one trained on far more text. Which loses more at 2 to 4 bits?",
-      back = "The better trained one: its weights carry more. Q2_K raised Llama-2-7B's perplexity by 10.8 %, Llama-3-8B's by 56.5 % (llama.cpp pull request 6936).",
+      back = "The better trained one loses more, since its weights carry more. Q2_K raised Llama-2-7B's perplexity by 10.8 %, Llama-3-8B's by 56.5 % (llama.cpp pull request 6936).",
       again = "\"Q4 was fine with the old model.\" Why measure again for the new one of the same size?",
     },
     dives = { "benchmarks" },

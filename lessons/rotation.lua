@@ -89,7 +89,7 @@ return lesson {
     end,
     card = {
       front = "A layer's tokens and weights are rotated by the same Hadamard matrix. What stays, and what shrinks?",
-      back = "The exact output and the rms stay. The largest value falls to 4 or 5 times the rms, and with it the step of INT4 or INT8.",
+      back = "A rotation keeps the exact output and the rms. The largest value falls to 4 or 5 times the rms, and with it the step of INT4 or INT8.",
       again = "Why may one rotate X at all, if W is rotated too?",
     },
     dives = { "cost", "smooth-or-rotate", "width" },
@@ -130,7 +130,7 @@ return lesson {
     end,
     card = {
       front = "512 values, all exactly 1, go through a Hadamard rotation. What is the largest one now?", answer = 22.6, within = "5 %",
-      back = "22.6, the square root of 512: all in one place. A rotation gathers what lies along one of its patterns; random signs before it prevent that.",
+      back = "512 ones become one value of 22.6, the square root of 512, and zeros. A rotation gathers what lies along one of its patterns; random signs before it prevent that.",
       again = "How large an outlier can a Hadamard rotation make of 512 ones?",
     },
   },
@@ -190,7 +190,7 @@ return lesson {
     end,
     card = {
       front = "Rotate activations with outlier channels: who gains, and who loses, of INT4 a token, MXFP4 and NVFP4?",
-      back = "INT4 gains most, MXFP4 some, NVFP4 loses: its blocks of 16 had walled the outliers in. Rotated, all end near the same bell curve.",
+      back = "Rotate outlier channels, and INT4 gains most, MXFP4 some; NVFP4 loses: its blocks of 16 had walled the outliers in. Rotated, all end near the same bell curve.",
       again = "Why can a rotation make NVFP4 worse?",
     },
     dives = { "weights", "kv" },

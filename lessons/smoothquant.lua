@@ -106,7 +106,7 @@ return lesson {
     end,
     card = {
       front = "SmoothQuant at alpha 1 makes all activation channels equally large. Why is that no cure?",
-      back = "Then the weights have the outliers. The output carries both errors, so the best alpha lies where neither rules.",
+      back = "At alpha 1 the weights have the outliers. The output carries both errors, so the best alpha lies where neither rules.",
       again = "Error of X, error of W: where do they stand at the best alpha?",
     },
     dives = { "slower", "smooth-awq" },
@@ -197,7 +197,7 @@ return lesson {
     end,
     card = {
       front = "SmoothQuant changes X and W. What changes in the layer's exact output, and what at run time?",
-      back = "Nothing. The products stay the same; the division lives in the gain of the norm before the layer, the multiplication in the stored weights.",
+      back = "SmoothQuant changes no output and adds no work: the division lives in the gain of the norm before the layer, the multiplication in the stored weights.",
       again = "Where does SmoothQuant's division live when the model runs?",
     },
     dives = { "training" },
@@ -252,7 +252,7 @@ return lesson {
     end,
     card = {
       front = "Smoothing lifts an INT8 layer by some 15 dB. How many dB does an E4M3 layer gain?", answer = 1.2, within = "1 point", unit = "dB",
-      back = "About 1 dB. A float's step follows each value, so moving range hardly changes its error.",
+      back = "E4M3 gains about 1 dB from smoothing. A float's step follows each value, so moving range hardly changes its error.",
       again = "INT8 gains 15 dB from smoothing. How many does FP8 E4M3 gain?",
     },
   },
@@ -308,7 +308,7 @@ return lesson {
     end,
     card = {
       front = "One token is ten times louder than the rest. Who pays under a scale for the batch, and who under a fixed one?",
-      back = "Under the batch's scale all others do, with coarse steps. Under a fixed scale the loud token alone, cut off.",
+      back = "Under the batch's scale all others pay for a loud token, with coarse steps. Under a fixed scale it pays alone, cut off.",
       again = "When is a fixed activation scale kinder than one computed for the batch?",
     },
   },
@@ -447,6 +447,7 @@ return lesson {
   dive {
     id = "slower", title = "Is a smoothed model slower, or another model?",
     "Neither. The gain of a norm and some weights have other values; no operation was added. In FP32 the output differs by FP32's own rounding.",
+    "One exception: BERT and its kin, MiniLM among them, norm after the residual sum, so what the norm puts out also goes around the layer. There the division needs an operation of its own.",
     compute = function(lab)
       local x, w = twin(lab)
       local s = factors(lab, x, w, 0.5)
