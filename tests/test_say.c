@@ -272,9 +272,21 @@ static void say_one_sentence_a_line(void **state)
     json_decref(block);
 }
 
+/* Where a guess of 0 has widened a logarithmic axis, both begin where the drawing can. */
+static void a_log_axis_begins_above_zero(void **state)
+{
+    (void)state;
+    json_t *block = json_pack("{s:s, s:i, s:i, s:s}", "view", "grid", "from", 0, "to", 100, "scale", "log");
+    char *said = say_text_of(block);
+    assert_string_equal(said, "a number line: logarithmic from 0.1 to 100\n");
+    free(said);
+    json_decref(block);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_log_axis_begins_above_zero),
         cmocka_unit_test(say_and_draw_agree),
         cmocka_unit_test(say_has_no_drawings),
         cmocka_unit_test(say_one_sentence_a_line),

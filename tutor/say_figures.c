@@ -11,8 +11,11 @@ static void say_span(struct sayer *say, const json_t *axis, const char *unit)
     char from[64], to[64];
     if (!json_object_get(axis, "from") || !json_object_get(axis, "to"))
         return;
-    view_format(view_number(axis, "from", 0), from, sizeof from);
-    view_format_unit(view_number(axis, "to", 0), unit, to, sizeof to);
+    double low = view_number(axis, "from", 0), high = view_number(axis, "to", 0);
+    if (axis_is_log(axis) && low <= 0) /* a guess of 0 widens a range to where no logarithm goes */
+        low = axis_new(low, high, true, 2).from;
+    view_format(low, from, sizeof from);
+    view_format_unit(high, unit, to, sizeof to);
     say_more(say, "%sfrom %s to %s", axis_is_log(axis) ? "logarithmic " : "", from, to);
 }
 
