@@ -55,7 +55,7 @@ static bool check_format(const char *name, char *error, size_t size)
         return true;
     if (near)
         return refuse(error, size, "unknown format '%.40s'; did you mean '%s'?", name, near->name);
-    return refuse(error, size, "unknown format '%.40s'", name);
+    return refuse(error, size, "unknown format '%.40s': the README lists them, such as int8, e4m3, mxfp4", name);
 }
 
 /* `only` is OP or OP:FORMAT and is cut in two. */

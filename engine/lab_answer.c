@@ -236,8 +236,8 @@ static void answer_kv(json_t *message)
     };
     if (!format) {
         const struct format *near = format_nearest(name);
-        snprintf(error, sizeof error, "unknown format '%.40s'%s%s%s", name, near ? "; did you mean '" : "",
-                 near ? near->name : "", near ? "'?" : "");
+        snprintf(error, sizeof error, "unknown format '%.40s'%s%s%s", name, near ? "; did you mean '" : ": ",
+                 near ? near->name : "use bf16, fp16, e4m3 or int8", near ? "'?" : "");
         lab_problem(lab_id(message), error, NULL, 0);
     } else if (!modelconfig_load(&config, path, error, sizeof error)
                || !kv_compute(&config, &question, &answer, error, sizeof error))

@@ -61,7 +61,7 @@ static bool parse_format(const char *name, const struct format **format, struct 
     const struct format *near = *format ? NULL : format_nearest(name);
     if (near)
         return refuse(why, "unknown format '%.40s'; did you mean '%s'?", name, near->name);
-    return *format || refuse(why, "unknown format '%.40s'", name);
+    return *format || refuse(why, "unknown format '%.40s': the README lists them, such as int8, e4m3, mxfp4", name);
 }
 
 static bool parse_clip(const char *text, struct clip *clip, struct answer why)

@@ -55,6 +55,7 @@ expect()
     say $? "$name" "exit $got: $(cat "$work/err")"
 }
 expect "unknown operation" "did you mean 'decode'" --only decod
+expect "unknown format, nothing near" "unknown format 'zebra': the README lists them" --only decode:zebra
 expect "unknown format" "did you mean 'e4m3'" --only decode:e4m
 expect "no such kernel" "no kernel does 'gemv' for format 'nf4'" --only gemv:nf4
 expect "a size that is none" "--size cannot be '80x24'" --size 80x24

@@ -79,6 +79,7 @@ expect "a folder without a model" 2 "^saffron: cannot open .*config.json" tests 
 expect "no text" 2 "^saffron: quality needs --text FILE" tests/models/qwen3
 expect "no such text" 2 "^saffron: cannot read '/nowhere': No such file or directory" $model --text /nowhere
 expect "text for a model of tokens" 2 "npy of token numbers" tests/models/qwen3 --text README.md
+expect "unknown format, nothing near" 2 "unknown format 'zebra': the README lists them" $model --format zebra
 expect "unknown format" 2 "int9" $model --format int9
 expect "unknown method" 2 "unknown method 'magic'" $model --format int4 --method magic
 expect "method without a format" 2 "needs a format" $model --activations int8 --method gptq
