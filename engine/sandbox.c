@@ -10,16 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define SANITIZED 1
-#elif defined __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0 /* sanitizers map shadow memory that the limit would count */
-#endif
+#include "engine/sanitized.h"
 
 #ifdef __linux__
 
@@ -340,7 +331,7 @@ static void restrict_memory(char *said, size_t size)
     rlim_t most = memory_limit();
     struct rlimit none = { 0, 0 }, data = { most, most };
     setrlimit(RLIMIT_CORE, &none);
-    if (SANITIZED)
+    if (SANITIZED) /* the limit would count the shadow memory */
         snprintf(said, size, "off: built with a sanitizer");
     else if (setrlimit(RLIMIT_DATA, &data) == 0)
         snprintf(said, size, "on (memory at most %.1f GiB)", (double)most / (1 << 30));

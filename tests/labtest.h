@@ -15,15 +15,12 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "engine/sanitized.h"
 #include "engine/sha256.h"
 #include "tutor/labproc.h"
 
 /* How much slower sanitizers make it. */
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-enum { LABTEST_SLOW = 10 };
-#else
-enum { LABTEST_SLOW = 1 };
-#endif
+enum { LABTEST_SLOW = SANITIZED ? 10 : 1 };
 
 static inline int64_t labtest_now(void)
 {

@@ -109,9 +109,7 @@ static void try_escape(struct labproc *lab, const struct escape *e)
     const char *outcome = labtest_outcome(lab, 30000, &message, &lost);
     int64_t took = labtest_now() - began;
     const char *said = json_string_value(json_object_get(message, "text"));
-    bool slowed = LABTEST_SLOW > 1 && said && strstr(said, "runs too long"); /* a sanitizer: the watchdog came first */
-    bool ended = strcmp(outcome, "problem") == 0 && said && (strstr(said, e->says) || slowed);
-    if (!ended || (took > LIMIT_MS && !busy_machine()))
+    if (strcmp(outcome, "problem") != 0 || !said || !strstr(said, e->says) || (took > LIMIT_MS && !busy_machine()))
         fail_msg("%s: %s after %d ms: %s %s", e->name, outcome, (int)took, said ? said : "", lost.text);
     if (e->says[0] && (!json_object_get(message, "line")
         || strcmp(json_string_value(json_object_get(message, "path")), "lessons/escape.lua") != 0))
