@@ -118,8 +118,9 @@ static int call_lab(lua_State *L)
     const struct lab_function *f = lua_touserdata(L, lua_upvalueindex(1));
     if (!host_of(L)->lab_open)
         return luaL_error(L, "lab.%s works only inside compute() and given()", f->name);
+    int given = lua_gettop(L);
     lua_getfield(L, LUA_REGISTRYINDEX, "saffron.lab");
-    if (lua_rawequal(L, 1, -1))
+    if (given > 0 && lua_rawequal(L, 1, -1)) /* without arguments 1 is what was just pushed */
         return luaL_error(L, "lab:%s: lab functions are called with a dot, lab.%s", f->name, f->name);
     lua_pop(L, 1);
     return run_timed(L, "lab.", f);

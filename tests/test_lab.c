@@ -212,6 +212,7 @@ static void errors_of_callbacks(void **state)
         { "return { answer = lab.quantize(lab.values { 1 }, { format = 'fp8' }).mse }", 4, "did you mean 'e4m3'?" },
         { "return { answer = lab.quantize(lab.values { 1 }, { kind = 'int8' }).mse }", 4, "there are format, scale," },
         { "return { answer = lab:values { 1 } }", 4, "are called with a dot, lab.values" },
+        { "error('isa: ' .. lab.machine().isa)", 4, "isa: " }, /* no argument at all is no colon */
         { "return { answer = lab.config 'llama-3-8b' }", 4, "there are deepseek-v3, gemma-3-27b" },
         { "print(lab) return { answer = 1 }", 4, "reveal() can show" },
         { "return { answer = math.random() }", 4, "lab.uniform give seeded values" },
