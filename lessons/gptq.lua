@@ -217,14 +217,14 @@ return lesson {
       return {
         view.plot { x = { label = "calibration tokens", scale = "log", from = 16, to = 4096 }, y = { label = "output", unit = "dB", from = 15, to = 45 },
           series = { { label = "its own tokens", x = o.x, y = o.seen }, { label = "fresh tokens", x = o.x, y = o.fresh, role = "outcome" } }, refs = { { y = o.near, label = "nearest" } } },
-        string.format("The fewest tokens give the best score, %s, and %s layer, %s on fresh tokens. With 16 tokens and 256 columns errors hide in all the directions that nobody checks.", db(o.seen[1]), o.fresh[1] <= math.min(table.unpack(o.fresh)) and "the worst" or "a bad", db(o.fresh[1])),
+        string.format("The fewest tokens give the best score, %s, and %s layer, %s on fresh tokens. Its 16 tokens look in 16 directions of 256, and the errors went into the others.", db(o.seen[1]), o.fresh[1] <= math.min(table.unpack(o.fresh)) and "the worst" or "a bad", db(o.fresh[1])),
         string.format("The two curves close like a funnel, at about %s. Where they meet, more text brings nothing.", db(o.fresh[#o.fresh])),
         "Damping makes GPTQ distrust rare directions, as if each feature also carried a little noise of its own. How much is too much? Turn the knob.",
       }
     end,
     card = {
       front = "GPTQ scores superbly on its calibration tokens. What may that mean?",
-      back = "A superb score may mean too few tokens: with fewer tokens than columns errors hide in directions that no token checks. Score on fresh text.",
+      back = "A superb score may mean too few tokens: with fewer tokens than columns, errors go where no token looks. Score on fresh text.",
       again = "On which data is a GPTQ layer to be judged, and why?",
     },
     dives = { "how-much" },

@@ -163,7 +163,7 @@ return lesson {
     end,
     card = {
       front = "How many marks has E4M3 in each doubling?", answer = 8, within = "exact",
-      back = "8 a doubling, since there are 3 mantissa bits. So half of all marks lie below 2, although the range ends at 448.",
+      back = "E4M3 has 8 marks in each doubling, since it has 3 mantissa bits. So half of all marks lie below 2, although the range ends at 448.",
       again = "E4M3 ends at 448. Yet half of its marks lie below 2. How many does it have from 1 up to 2?",
     },
     dives = { "fp8-unscaled" },
@@ -236,7 +236,7 @@ return lesson {
     end,
     card = {
       front = "What share of itself does a normal value lose at worst in a cast to E4M3, in percent?", answer = 5.88, unit = "%", within = "5 %",
-      back = "One seventeenth, 5.9 %: 17 lies midway between 16 and 18. Below 2^-6 the steps stop shrinking and the share grows to all of it.",
+      back = "A cast to E4M3 takes one seventeenth of a value at worst, 5.9 %: 17 lies midway between 16 and 18. Below 2^-6 the steps stop shrinking and the share grows to all of it.",
       again = "17 lies midway between two marks of E4M3, and no normal value fares worse. What percentage of itself does it lose?",
     },
   },
@@ -348,7 +348,7 @@ return lesson {
     end,
     card = {
       front = "Add 1 again and again in BF16, rounding each sum. At which value does it stick?", answer = 256, within = "exact",
-      back = "At 256: from there values are 2 apart, 257 is a tie, and ties go to the even mantissa. E4M3 stops at 16, FP16 at 2,048.",
+      back = "BF16 sticks at 256: from there values are 2 apart, 257 is a tie, and ties go to the even mantissa. E4M3 stops at 16, FP16 at 2,048.",
       again = "BF16 has 7 mantissa bits. Up to which whole number can it count by ones?",
     },
     dives = { "bf16-training", "bf16-or-fp16" }, links = { "fp8" },
@@ -449,7 +449,7 @@ return lesson {
     end,
     card = {
       front = "500 is cast to E4M3. What comes back, and how far does it spread?",
-      back = "448 or NaN, by policy. One NaN makes the whole row of its token NaN in the next linear layer, and all later tokens in attention.",
+      back = "500 becomes 448 or NaN, by policy. One NaN makes the whole row of its token NaN in the next linear layer, and all later tokens in attention.",
       again = "Outputs turned NaN after a switch to FP8. Which casts would you look at first?",
     },
     dives = { "nan-since-fp8" },

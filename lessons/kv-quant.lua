@@ -253,7 +253,7 @@ return lesson {
       return blocks
     end,
     card = {
-      front = "An fp8 KV cache halves the bytes. Why is decode attention not twice as fast, and prefill perhaps slower?",
+      front = "With fp8 a KV cache has half the bytes. Why is decode attention not twice as fast, and prefill perhaps slower?",
       back = "Each fp8 number is widened before it is multiplied. Decode waits for bytes, but not only; prefill waits for arithmetic, so it gains nothing from fewer bytes and pays for the widening.",
       again = "Decode or prefill: who gains from an fp8 cache, who may lose, and what decides?",
     },

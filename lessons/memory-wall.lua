@@ -68,7 +68,7 @@ return lesson {
 
   read {
     id = "setting", title = "One trip for each token",
-    "To write one token (decode), a model uses each of its weights once: one multiplication and one addition, 2 operations (FLOPs). The weights come from memory, so many GB a second and no more. While they travel, the arithmetic waits.",
+    "Decode writes one token after the other, and each takes every weight once: a multiplication and an addition, 2 operations (FLOPs). Memory hands the weights over at so many GB a second. Until they are there, the arithmetic has nothing to do.",
     "A batch is the number of chats that are served in one pass over the weights.",
     view.quote "The van brings the whole recipe binder for one dish. The cook needs a second; the van takes an hour.",
   },

@@ -38,7 +38,7 @@ return lesson {
   read {
     id = "setting", title = "Rows and columns",
     "A layer multiplies activations X by weights W. A row of X is a token, a column is a channel: one feature of every token.",
-    "Numbers that share an INT8 scale share one step, and the largest of them sets it. So a large value survives and its neighbors pay. This lesson asks where the large values live, and who else pays.",
+    "Under one INT8 scale all numbers have the same step, set by the largest of them. So a large value survives and its neighbors pay. This lesson asks where the large values live, and who else pays.",
     "SQNR is signal over rounding error in decibels; 6 dB more is half the error.",
   },
 
@@ -196,7 +196,7 @@ return lesson {
       end
       return {
         view.maps { beside = true, title = "Token by channel; turned into 0", maps = maps },
-        o.scale == "token" and string.format("A scale cures what it parts from the rest. Half a token spoils one row: %s. Scattered values spoil most rows, a channel spoils all: %s and %s.", zeros.token, zeros.scattered, zeros.channel)
+        o.scale == "token" and string.format("A scale helps where it keeps large and small apart. Half a token spoils one row: %s. Scattered values spoil most rows, a channel spoils all: %s and %s.", zeros.token, zeros.scattered, zeros.channel)
           or o.scale == "channel" and string.format("With a scale a channel the order is exactly reversed: %s for the channel, %s for the token.", zeros.channel, zeros.token)
           or "With one scale for all, everybody shares one step wherever the large values lie. The three differ only by how large the largest of the 256 happens to be.",
         "A channel looks tidy and is the worst for token scales. That is the case that real activations bring.",
@@ -419,7 +419,7 @@ return lesson {
 
   explain {
     id = "colleague", title = "Explain it to a colleague",
-    ask = "A colleague says: \"I clip activations at the 99th percentile and keep one INT8 scale.\" What do you answer?",
+    ask = "A colleague says: \"Outliers? We cut activations at the 99th percentile, and then one INT8 scale does.\" What do you answer?",
     model = "The outliers fill a few channels at every token and carry most of the output, so clipping destroys signal. A scale that reaches them turns most other values into 0, and a scale a token does not help, since every token has them. Split those channels off as LLM.int8() does, move their size into the weights, or use E4M3, whose steps follow the values. And keep the weights that meet them exact.",
   },
 

@@ -88,7 +88,7 @@ return lesson {
     end,
     card = {
       front = "Who needs a scale for each group of 128, INT8 or FP8, and why?",
-      back = "INT8. Its step is a share of the group's largest value; a float's step is a share of the value itself, so E4M3 gains next to nothing.",
+      back = "INT8 needs a scale for each group. Its step is a share of the group's largest value; a float's step is a share of the value itself, so E4M3 gains next to nothing.",
       again = "Why does a finer scale hardly help FP8 E4M3?",
     },
     dives = { "fp8-blocks" },
@@ -350,7 +350,7 @@ return lesson {
     end,
     card = {
       front = "INT4, one scale a row: where should the scale end, at the largest value?",
-      back = "No. For Gaussian weights at about two thirds of it: finer steps for nearly all outweigh the clamped few. With true outliers clipping gains nothing; groups do.",
+      back = "An INT4 scale should not end at the largest value but, for Gaussian weights, at about two thirds of it: finer steps for nearly all outweigh the clamped few. With true outliers clipping gains nothing; groups do.",
       again = "Clip or group: which cure for long tails, which for outliers?",
     },
   },
