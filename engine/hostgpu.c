@@ -76,12 +76,12 @@ static bool poll_cancel(void *ctx, double fraction)
 }
 static const struct progress quiet = { .tick = poll_cancel };
 
-/* [-0, +0] Raises, with the card's own words where it failed. */
+/* [-0, +0] Raises, with the card's own words where it failed or refused. */
 static void check(lua_State *L, struct timing *t, enum kernel_status status)
 {
     if (status != KERNEL_OK)
         t->status = status;
-    if (status == KERNEL_GPU_FAILED || status == KERNEL_NO_KERNEL)
+    if (status == KERNEL_GPU_FAILED || status == KERNEL_NO_KERNEL || status == KERNEL_BAD_SHAPE)
         luaL_error(L, "%s", gpu_opened()->error());
     host_check(L, status, "the GPU");
 }
@@ -140,7 +140,7 @@ static void time_rounds(lua_State *L, struct timing *t, int rounds)
     r->series = t->count;
     for (r->kept = 0; r->kept < rounds; r->kept++) {
         for (int i = 0; i < t->count; i++) {
-            double ms;
+            double ms = 0;
             check(L, t, watch_canceled() ? KERNEL_CANCELED : time_item(t, &t->item[i], &ms));
             r->seconds[i][r->kept] = ms * 1e-3;
         }

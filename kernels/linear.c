@@ -118,11 +118,13 @@ static enum kernel_status smooth_layer(struct linear *layer, const float *smooth
     return KERNEL_OK;
 }
 
-/* One scale a token: its own absmax, or the same calibrated one for all. */
+/* One scale a token: its own absmax, or the same calibrated one for all; 1 for formats that need none, whose largest
+ * values would not survive a product. */
 static enum kernel_status activation_scales(const struct linear *layer, const struct linear_recipe *recipe,
                                             struct linear_work *work)
 {
     float most = recipe->static_amax, largest = recipe->activations->largest;
+    bool none = strcmp(recipe->activations->scale, "none") == 0;
     work->scales = malloc(layer->tokens * sizeof(float) + 1);
     if (!work->scales)
         return KERNEL_NO_MEMORY;
@@ -131,7 +133,7 @@ static enum kernel_status activation_scales(const struct linear *layer, const st
     for (size_t t = 0; t < layer->tokens; t++) {
         if (recipe->per_token)
             most = quant_amax(layer->x + t * layer->in, layer->in);
-        work->scales[t] = scale_absmax(most, largest);
+        work->scales[t] = none ? 1 : scale_absmax(most, largest);
     }
     return KERNEL_OK;
 }
@@ -188,11 +190,18 @@ static enum kernel_status run_fp32(const struct linear *layer, enum isa isa, con
     return status == KERNEL_OK ? multiply(work, isa, y, progress) : status;
 }
 
-/* Code values times code values into FP32, then the scales. Group scales cannot wait: they are applied first. */
+/* Whether a row of W has more than one scale. */
+static bool is_grouped(const struct linear_work *work)
+{
+    return work->qw.scales_per_row > 1;
+}
+
+/* Code values times code values into FP32, then the scales. Those of parts of a row cannot wait: they are applied
+ * first. */
 static enum kernel_status run_codes(struct linear *layer, const struct linear_recipe *recipe,
                                     struct linear_work *work, float *y, const struct progress *progress)
 {
-    bool grouped = recipe->weights && recipe->weight_scale.kind == SCALE_GROUP;
+    bool grouped = recipe->weights && is_grouped(work);
     if (recipe->weights && !grouped)
         unscale_weights(&work->qw);
     enum kernel_status status = round_x(layer, recipe, work);
@@ -218,6 +227,8 @@ static enum kernel_status run_recipe(struct linear *layer, const struct linear_r
                                      struct linear_work *work, float *y, const struct progress *progress)
 {
     enum kernel_status status = KERNEL_OK;
+    if (recipe->activations && recipe->activations->block)
+        return KERNEL_BAD_RECIPE;
     if (recipe->smooth)
         status = smooth_layer(layer, recipe->smooth, work);
     if (status == KERNEL_OK && recipe->weights) {
@@ -230,7 +241,7 @@ static enum kernel_status run_recipe(struct linear *layer, const struct linear_r
         return status;
     if (!recipe->activations)
         return run_fp32(layer, recipe->isa, recipe->weights ? work->qw.values : layer->w, work, y, progress);
-    if (is_int8(recipe->weights) && is_int8(recipe->activations) && recipe->weight_scale.kind != SCALE_GROUP)
+    if (is_int8(recipe->weights) && is_int8(recipe->activations) && recipe->weight_scale.kind < SCALE_GROUP)
         return run_int8(layer, recipe, work, y, progress);
     return run_codes(layer, recipe, work, y, progress);
 }

@@ -22,8 +22,9 @@ struct linear {
 struct linear_recipe {
     const struct format *weights;       /* NULL: FP32 */
     struct scale         weight_scale;
-    const struct format *activations;   /* NULL: weight-only, the activations stay FP32 */
-    bool                 per_token;     /* true: a dynamic scale for each token; false: one for the tensor */
+    const struct format *activations;   /* NULL: weight-only, the activations stay FP32. No block format */
+    bool                 per_token;     /* true: a dynamic scale for each token; false: one for the tensor. Formats
+                                           that need no scale (FP16, BF16) have none */
     float                static_amax;   /* that one scale's amax, calibrated (and smoothed) before; 0: from x itself */
     const float         *smooth;        /* [in] SmoothQuant scales, X / s and W * s; NULL: none */
     enum isa             isa;           /* what may be used */

@@ -12,6 +12,7 @@
 
 #include "kernels/linear.h"
 #include "kernels/random.h"
+#include "kernels/recipe.h"
 
 enum { TOKENS = 256, IN = 512, OUT = 512 };
 
@@ -151,6 +152,54 @@ static bool never(void *ctx, double fraction)
     return false;
 }
 
+/* Whatever shares a scale, codes times codes are decoded weights times rounded inputs, to FP32's sums. */
+static void every_scale_is_applied_where_it_belongs(void **state)
+{
+    (void)state;
+    enum { T = 6, I = 80, O = 9 };
+    static const char *const weights[][2] = {
+        {"int8", "channel"}, {"int8", "tensor"}, {"int8", "tile:4x32"}, {"int8", "tile:2x200"}, {"int8", "group:32"},
+        {"int8", "block:32"}, {"int4", "channel"}, {"int4", "tile:3x16"}, {"int4", "two-level:16"},
+        {"e2m1", "block:32"}, {"e4m3", "tile:4x16"}, {"nvfp4", NULL}, {"mxfp4", NULL}, {"q4_0", NULL},
+        {"nf4", NULL}, {"bf16", NULL},
+    };
+    static const char *const inputs[] = {"int8", "e4m3", "fp16", "bf16"};
+    float w[O * I], x[T * I], y[T * O];
+    double exact[T * O];
+    random_gaussian(w, O * I, 5, 1);
+    random_gaussian(x, T * I, 6, 1);
+    for (size_t i = 0; i < I; i++)
+        w[i] *= 40;             /* rows and columns of very different sizes */
+    for (size_t i = 0; i < O * I; i++)
+        w[i] *= i % I < 16 ? 9 : 1;
+    for (size_t i = 0; i < sizeof weights / sizeof weights[0]; i++)
+        for (size_t j = 0; j < sizeof inputs / sizeof inputs[0]; j++) {
+            const struct recipe_words words = {.format = weights[i][0], .scale = weights[i][1]};
+            const struct recipe_words x_words = {.format = inputs[j], .scale = j < 2 ? "token" : NULL};
+            struct recipe recipe, x_recipe;
+            struct quant qw, qx;
+            char why[160];
+            assert_true(recipe_parse(&words, &recipe, why, sizeof why));
+            assert_true(recipe_parse(&x_words, &x_recipe, why, sizeof why));
+            assert_int_equal(quantize(w, O, I, &recipe, NULL, &qw), KERNEL_OK);
+            assert_int_equal(quantize(x, T, I, &x_recipe, NULL, &qx), KERNEL_OK);
+            const struct linear rounded = {qx.values, qw.values, T, I, O}, layer = {x, w, T, I, O};
+            const struct linear_recipe run = {.weights = recipe.format, .weight_scale = recipe.scale,
+                                              .activations = x_recipe.format, .per_token = true,
+                                              .isa = cpu_info()->best};
+            assert_int_equal(linear_exact(&rounded, exact, NULL), KERNEL_OK);
+            assert_int_equal(linear_run(&layer, &run, y, NULL), KERNEL_OK);
+            double db = linear_sqnr_db(exact, y, T * O);
+            if (!(db > 110))
+                fail_msg("%s %s by %s: %.2f dB", weights[i][0], weights[i][1] ? weights[i][1] : "", inputs[j], db);
+            quant_free(&qw);
+            quant_free(&qx);
+        }
+    const struct linear layer = {x, w, T, I, O};
+    const struct linear_recipe block = {.activations = format_find("nvfp4")};   /* it has scales of its own */
+    assert_int_equal(linear_run(&layer, &block, y, NULL), KERNEL_BAD_RECIPE);
+}
+
 static void small_layers_and_cancel(void **state)
 {
     (void)state;
@@ -185,6 +234,7 @@ int main(void)
         cmocka_unit_test(smoothing_alone_changes_nothing),
         cmocka_unit_test(a_static_scale_is_the_one_given),
         cmocka_unit_test(int8_is_the_same_on_every_instruction_set),
+        cmocka_unit_test(every_scale_is_applied_where_it_belongs),
         cmocka_unit_test(small_layers_and_cancel),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
