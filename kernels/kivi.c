@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/inline.h"
 #include "kernels/quantize.h"
+
+enum { AT_ONCE = 8 }; /* sums in registers */
 
 static bool usable(const struct kivi_recipe *r)
 {
@@ -144,25 +147,47 @@ static double largest(const double *x, size_t n)
     return most;
 }
 
+/* scores[t] = q . k[t] for n tokens, n at most AT_ONCE: no sum waits for its own last term, and each keeps its order. */
+static ALWAYS_INLINE void score_tokens(const float *q, const float *k, size_t n, size_t dim, double *scores)
+{
+    double sum[AT_ONCE] = {0};
+    for (size_t c = 0; c < dim; c++)
+        UNROLL_16
+        for (size_t t = 0; t < n; t++)
+            sum[t] += (double)q[c] * (double)k[t * dim + c];
+    for (size_t t = 0; t < n; t++)
+        scores[t] = sum[t];
+}
+
+/* out[c] = sum over the tokens of weights[t] v[t][c] for n channels, n at most AT_ONCE. */
+static ALWAYS_INLINE void mix_channels(const double *weights, const float *v, size_t tokens, size_t dim, size_t n,
+                                       float *out)
+{
+    double sum[AT_ONCE] = {0};
+    for (size_t t = 0; t < tokens; t++)
+        UNROLL_16
+        for (size_t c = 0; c < n; c++)
+            sum[c] += weights[t] * (double)v[t * dim + c];
+    for (size_t c = 0; c < n; c++)
+        out[c] = (float)sum[c];
+}
+
 void kivi_attend(const float *q, const float *k, const float *v, size_t tokens, size_t dim, double *weights,
                  float *out)
 {
     double total = 0;
-    for (size_t t = 0; t < tokens; t++) {
-        double score = 0;
-        for (size_t c = 0; c < dim; c++)
-            score += (double)q[c] * (double)k[t * dim + c];
-        weights[t] = score / sqrt((double)dim);
-    }
+    size_t t = 0, c = 0;
+    for (; t + AT_ONCE <= tokens; t += AT_ONCE)
+        score_tokens(q, k + t * dim, AT_ONCE, dim, weights + t);
+    score_tokens(q, k + t * dim, tokens - t, dim, weights + t);
+    for (t = 0; t < tokens; t++)
+        weights[t] /= sqrt((double)dim);
     double most = largest(weights, tokens);
-    for (size_t t = 0; t < tokens; t++)
+    for (t = 0; t < tokens; t++)
         total += weights[t] = exp(weights[t] - most);
-    for (size_t t = 0; t < tokens; t++)
+    for (t = 0; t < tokens; t++)
         weights[t] /= total;
-    for (size_t c = 0; c < dim; c++) {
-        double sum = 0;
-        for (size_t t = 0; t < tokens; t++)
-            sum += weights[t] * (double)v[t * dim + c];
-        out[c] = (float)sum;
-    }
+    for (; c + AT_ONCE <= dim; c += AT_ONCE)
+        mix_channels(weights, v + c, tokens, dim, AT_ONCE, out + c);
+    mix_channels(weights, v + c, tokens, dim, dim - c, out + c);
 }

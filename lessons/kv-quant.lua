@@ -1,5 +1,5 @@
 -- Cheaper memory of the conversation: which way keys and values want their scales, what "2 bits" costs, and what it is for.
--- K and V of SmolLM2-135M, the lab model under a rounded cache, and attention timed here. Nothing was planted.
+-- K, V and queries of SmolLM2-135M, the lab model under a rounded cache, and attention timed here. Nothing was planted.
 
 local function db(x) return string.format("%.1f dB", x) end
 
@@ -8,11 +8,25 @@ local function round(lab, t, format, way, group)
   return lab.quantize(way == "channel" and t:transposed() or t, { format = format, scale = "group:" .. group, zero_point = "kivi" })
 end
 
+-- The four rounded halves of a cache, decoded: keys and values, each both ways.
+local function halves(lab, k, v, format, group)
+  local function decoded(t, way)
+    local values = round(lab, t, format, way, group).values
+    return way == "channel" and values:transposed() or values
+  end
+  return { ["k-token"] = decoded(k, "token"), ["k-channel"] = decoded(k, "channel"), ["v-token"] = decoded(v, "token"), ["v-channel"] = decoded(v, "channel") }
+end
+
+-- The same values with the first token's as they were.
+local function first_exact(rounded, v)
+  return rounded:transposed():replaced(v:transposed(), { 1 }):transposed()
+end
+
 return lesson {
-  id = "kv-quant", title = "Cheaper memory of the conversation", course_part = "C", minutes = 13, needs = { "kv-cache", "scales" },
+  id = "kv-quant", title = "Cheaper memory of the conversation", course_part = "C", minutes = 15, needs = { "kv-cache", "scales" },
   win = "choose a format for a KV cache, say what it truly costs in bits, and when it is faster",
   sources = {
-    "SmolLM2-135M-Instruct (Apache-2.0) for K and V, from a package whose weights have 4 bits",
+    "SmolLM2-135M-Instruct (Apache-2.0) for K, V and queries, from a package whose weights have 4 bits",
     "the lab model of lessons/model (4.85 million parameters, trained for Saffron on public-domain text)",
     "arXiv:2402.02750 KIVI; arXiv:2401.18079 KVQuant",
     "vLLM blog, 2026-04-22, FP8 KV cache; llama.cpp pull request 21038",
@@ -78,6 +92,75 @@ return lesson {
       front = "Which way do keys want their scales, which way may values have theirs, and why?",
       back = "Keys along the channel: a few channels are large at every token. Values have hardly any, so they may go along the token, where each can be rounded as it comes.",
       again = "Rounding keys along the token's row: who pays for what?",
+    },
+  },
+
+  predict {
+    id = "look", title = "What attention makes of it",
+    ask = {
+      "The same keys and values at 2 bits. Now attention reads them: the newest 64 tokens look back through the layer's 9 query heads at all tokens up to themselves, once over the exact cache, and once with one of the four rounded.",
+      "Whose rounding changes attention's output least?",
+    },
+    order = { first = "least change first",
+      { "k-token", "keys, along a token" }, { "k-channel", "keys, along a channel" },
+      { "v-token", "values, along a token" }, { "v-channel", "values, along a channel" } },
+    hints = {
+      "A key is never handed on. It makes a score, and the softmax takes e to the power of it. What becomes of an error there, and what of an error in a value?",
+      "SQNR counts every token alike. Attention often gives a good share to a single token, the first. Its value is small: what does a column do to it, and what its own row?",
+    },
+    wrong = { { "k-channel", "v-channel", "v-token", "k-token" }, { "k-channel", "v-token", "v-channel", "k-token" } },
+    knobs = {
+      layer = { "16", choices = { "1", "16" }, label = "layer", at = 1 },
+      format = { "int2", choices = { "int2", "int3", "int4" }, label = "bits", at = 2 },
+      group = { "32", choices = { "16", "32", "64", "128" }, label = "numbers that share", at = 3 },
+    },
+    compute = function(lab, knob)
+      local at = knob.layer == "1" and "0" or "15"
+      local q, k, v = lab.tensor("smollm2/q" .. at), lab.tensor("smollm2/k" .. at), lab.tensor("smollm2/v" .. at)
+      local half, list, by = halves(lab, k, v, knob.format, knob.group), {}, {}
+      local function attend(rounded_k, rounded_v)
+        return lab.attend { q = q, k = k, v = v, rounded_k = rounded_k, rounded_v = rounded_v, heads = 9, kv_heads = 3 }
+      end
+      for i, c in ipairs { { "k-token", "keys, token" }, { "k-channel", "keys, channel" }, { "v-token", "values, token" }, { "v-channel", "values, channel" } } do
+        local id, keys = c[1], i <= 2
+        local r = attend(keys and half[id] or nil, not keys and half[id] or nil)
+        list[i] = { id = id, label = c[2], off = 100 * r.relative, kl = r.kl, db = lab.compare(keys and k or v, half[id]).sqnr_db, first = 100 * r.weights:at(1) }
+        by[id] = list[i]
+      end
+      local first, ids, kept, whole = by["k-token"].first, {}, {}, {}
+      for _, way in ipairs { "token", "channel" } do kept[way] = 100 * attend(nil, first_exact(half["v-" .. way], v)).relative end
+      for _, c in ipairs { { "kivi", "channel", "token" }, { "channel", "channel", "channel" }, { "token", "token", "token" } } do
+        whole[c[1]] = 100 * attend(half["k-" .. c[2]], half["v-" .. c[3]]).relative
+      end
+      table.sort(list, function(a, b) return a.off < b.off end)
+      for i, e in ipairs(list) do ids[i] = e.id end
+      return { answer = ids, list = list, by = by, first = first, kept = kept, whole = whole }
+    end,
+    reveal = function(o)
+      local bars, kt, kc, vt, vc = {}, o.by["k-token"], o.by["k-channel"], o.by["v-token"], o.by["v-channel"]
+      local function pct(x) return string.format("%.3g %%", x) end
+      for i, e in ipairs(o.list) do bars[i] = { label = e.label, value = e.off, role = i == 1 and "outcome" or nil, note = string.format("%.1f dB", e.db) } end
+      local keys = string.format("Rounded keys move the weights: along the token by a KL of %.3g nats, along the channel by %.3g. The stripes cost here too.", kt.kl, kc.kl)
+      if kc.db > vt.db and kc.off > vt.off then
+        keys = keys .. string.format(" Yet keys at %s cost %s, and values at %s only %s. A key's error sits in a score, and the softmax takes e to the power of it; a value's error is handed on once, times its weight, and those of many tokens partly cancel.", db(kc.db), pct(kc.off), db(vt.db), pct(vt.off))
+      end
+      local values
+      if vc.db > vt.db and vc.off > vt.off then
+        values = string.format("And values turn around: along the channel they have %s more, and change the output more. %s of the attention goes to one token, the first, and its value is small: a column gives it the step of its larger neighbors. With that one value exact it is %s along the token and %s along the channel. KVQuant keeps the first token in 16 bits (arXiv:2401.18079, cited).",
+          db(vc.db - vt.db), pct(o.first), pct(o.kept.token), pct(o.kept.channel))
+      else
+        values = string.format("In this layer the first token gets %s of the attention, which is spread over many: values do as their SQNR said.", pct(o.first))
+      end
+      return {
+        view.bars { title = "Attention's output is off by; behind it the SQNR of what was rounded", unit = "%", bars = bars },
+        keys, values,
+        string.format("Keys and values rounded at once: %s off in KIVI's way, %s both along the channel, %s both along the token.", pct(o.whole.kivi), pct(o.whole.channel), pct(o.whole.token)),
+      }
+    end,
+    card = {
+      front = "Values have the higher SQNR along the channel. Why may attention's output be better with values along the token?",
+      back = "SQNR counts all tokens alike, attention does not. The first token often takes a large share of it with a small value: in a column it gets its neighbors' step, in its row one of its own.",
+      again = "Which token often takes much of the attention, and what does a shared column do to its value?",
     },
   },
 

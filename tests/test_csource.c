@@ -59,6 +59,7 @@ static void others(void **state)
     json_decref(blocks_of("quantize"));
     json_decref(blocks_of("round_affine"));
     json_decref(blocks_of("kivi_round"));
+    json_decref(blocks_of("causal_compare"));
     json_t *blocks = blocks_of("encode_all");       /* the GPU's */
     assert_non_null(strstr(text_of(blocks, 0, "caption"), "gpu_encode.cu"));
     json_decref(blocks);

@@ -31,4 +31,5 @@ if [ "$status" -ne 124 ] && grep -q "the lesson's file cannot be read or has cha
 else
     echo "not ok a lesson without its file says so: exit $status: $(tail -n 3 "$work/out")"
 fi
-printf '%s\n' '2 3 4 1@75' 2@95 '3 1 2@50' 50@75 7000@75 2 'It makes room.' | played kv-quant 5
+printf '%s\n' '2 3 4 1@75' '2 4 1 3@50' 2@95 '3 1 2@50' 50@75 7000@75 2 'It makes room.' |
+    played kv-quant 6
