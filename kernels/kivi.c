@@ -147,7 +147,7 @@ static double largest(const double *x, size_t n)
     return most;
 }
 
-/* scores[t] = q . k[t] for n tokens, n at most AT_ONCE: no sum waits for its own last term, and each keeps its order. */
+/* scores[t] = q . k[t] for n tokens, at most AT_ONCE: no sum waits for its own last term, and each keeps its order. */
 static ALWAYS_INLINE void score_tokens(const float *q, const float *k, size_t n, size_t dim, double *scores)
 {
     double sum[AT_ONCE] = {0};
@@ -159,7 +159,7 @@ static ALWAYS_INLINE void score_tokens(const float *q, const float *k, size_t n,
         scores[t] = sum[t];
 }
 
-/* out[c] = sum over the tokens of weights[t] v[t][c] for n channels, n at most AT_ONCE. */
+/* out[c] = sum over the tokens of weights[t] v[t][c] for n channels, at most AT_ONCE. */
 static ALWAYS_INLINE void mix_channels(const double *weights, const float *v, size_t tokens, size_t dim, size_t n,
                                        float *out)
 {
