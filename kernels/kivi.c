@@ -147,7 +147,7 @@ static double largest(const double *x, size_t n)
     return most;
 }
 
-/* scores[t] = q . k[t] for n tokens, at most AT_ONCE: no sum waits for its own last term, and each keeps its order. */
+/* scores[t] = q . k[t] for n tokens, AT_ONCE or 1: no sum waits for its own last term, and each keeps its order. */
 static ALWAYS_INLINE void score_tokens(const float *q, const float *k, size_t n, size_t dim, double *scores)
 {
     double sum[AT_ONCE] = {0};
@@ -159,7 +159,7 @@ static ALWAYS_INLINE void score_tokens(const float *q, const float *k, size_t n,
         scores[t] = sum[t];
 }
 
-/* out[c] = sum over the tokens of weights[t] v[t][c] for n channels, at most AT_ONCE. */
+/* out[c] = sum over the tokens of weights[t] v[t][c] for n channels, AT_ONCE or 1. */
 static ALWAYS_INLINE void mix_channels(const double *weights, const float *v, size_t tokens, size_t dim, size_t n,
                                        float *out)
 {
@@ -179,7 +179,8 @@ void kivi_attend(const float *q, const float *k, const float *v, size_t tokens, 
     size_t t = 0, c = 0;
     for (; t + AT_ONCE <= tokens; t += AT_ONCE)
         score_tokens(q, k + t * dim, AT_ONCE, dim, weights + t);
-    score_tokens(q, k + t * dim, tokens - t, dim, weights + t);
+    for (; t < tokens; t++)
+        score_tokens(q, k + t * dim, 1, dim, weights + t);
     for (t = 0; t < tokens; t++)
         weights[t] /= sqrt((double)dim);
     double most = largest(weights, tokens);
@@ -189,5 +190,6 @@ void kivi_attend(const float *q, const float *k, const float *v, size_t tokens, 
         weights[t] /= total;
     for (; c + AT_ONCE <= dim; c += AT_ONCE)
         mix_channels(weights, v + c, tokens, dim, AT_ONCE, out + c);
-    mix_channels(weights, v + c, tokens, dim, dim - c, out + c);
+    for (; c < dim; c++)
+        mix_channels(weights, v + c, tokens, dim, 1, out + c);
 }
