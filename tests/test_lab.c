@@ -209,6 +209,7 @@ static void errors_of_callbacks(void **state)
         { "return { answer = lab.tensor('minilm/ffn_inn').rms }", 4, "did you mean 'minilm/ffn_in'?" },
         { "return { answer = lab.tensor('./../x.safetensors').rms }", 4, "" },
         { "return { answer = 'many' }", 2, "no number" },
+        { "return { answer = lab.machine().cpu }", 2, "no number" }, /* no arguments, and no colon */
         { "return { answer = lab.quantize(lab.values { 1 }, { format = 'fp8' }).mse }", 4, "did you mean 'e4m3'?" },
         { "return { answer = lab.quantize(lab.values { 1 }, { kind = 'int8' }).mse }", 4, "there are format, scale," },
         { "return { answer = lab:values { 1 } }", 4, "are called with a dot, lab.values" },
