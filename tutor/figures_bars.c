@@ -107,7 +107,7 @@ static void draw_parts(struct pen *pen, const struct layout *l, int y, const jso
     }
 }
 
-/* The spread as a thin line over the bar's end. */
+/* The spread as a thin line over the bar's end, with a tick where the bar ends. */
 static void draw_spread(struct pen *pen, const struct layout *l, int y, const json_t *bar)
 {
     if (!json_object_get(bar, "low") || !json_object_get(bar, "high"))
@@ -119,6 +119,9 @@ static void draw_spread(struct pen *pen, const struct layout *l, int y, const js
     pen_put(pen, l->label + low, y, GLYPH_LOW, STYLE_LIMIT);
     pen_run(pen, l->label + low + 1, y, high - low - 1, GLYPH_LINE, STYLE_LIMIT);
     pen_put(pen, l->label + high, y, GLYPH_HIGH, STYLE_LIMIT);
+    int end = (int)reach(l, bar_value(bar));
+    if (end > low && end < high)
+        pen_put(pen, l->label + end, y, GLYPH_TICK, STYLE_TEXT);
 }
 
 static void draw_guess(struct pen *pen, const struct layout *l, int y, const json_t *bar)
