@@ -83,8 +83,10 @@ static int place_of(lua_State *L, size_t channels, double times)
         forget(m);
         return luaL_error(L, "%s", why);
     }
-    if (channels)
-        llama_plant(m->model, channels, times, h->seed);
+    if (channels && !llama_plant(m->model, channels, times, h->seed)) {
+        forget(m);
+        return luaL_error(L, "out of memory");
+    }
     memcpy(m->key, key, sizeof m->key);
     m->request = request;
     return oldest;

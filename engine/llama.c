@@ -200,12 +200,12 @@ static void divide_columns(float *w, size_t rows, size_t cols, const size_t *cho
             w[i * cols + chosen[j]] /= by;
 }
 
-void llama_plant(struct llama *model, size_t channels, double times, uint64_t seed)
+bool llama_plant(struct llama *model, size_t channels, double times, uint64_t seed)
 {
     const struct modelfile_config *c = &model->config;
     size_t *chosen = malloc(channels * sizeof *chosen + 1);
     if (!chosen)
-        return;
+        return false;
     random_choose(chosen, channels, c->width, seed);
     for (size_t i = 0; i < c->layers; i++) {
         struct llama_layer *layer = &model->layer[i];
@@ -222,4 +222,5 @@ void llama_plant(struct llama *model, size_t channels, double times, uint64_t se
     model->planted = channels;
     model->times = times;
     free(chosen);
+    return true;
 }

@@ -48,7 +48,8 @@ size_t llama_parameters(const struct llama *model);
 
 /* Makes `channels` features outliers where they enter attention and the feed-forward part of every layer: the norm's
  * gain times `times`, the next weights' columns divided by it. The function stays what it was, to FP32 rounding;
- * exactly for a power of two. The same channels in every layer, chosen by the seed. channels <= width. */
-void llama_plant(struct llama *model, size_t channels, double times, uint64_t seed);
+ * exactly for a power of two. The same channels in every layer, chosen by the seed. channels <= width. False without
+ * memory: the model is as it was. */
+bool llama_plant(struct llama *model, size_t channels, double times, uint64_t seed);
 
 #endif

@@ -216,8 +216,8 @@ static bool plant(struct job *job)
         return true;
     if (channels > job->model->config.width || !(times >= 1 && times <= 65536))
         return fail(job, "outliers: 1 to %zu channels, 1 to 65536 times", job->model->config.width);
-    llama_plant(job->model, channels, times, strtoull(view_text(job->request, "seed", "0"), NULL, 0));
-    return true;
+    return llama_plant(job->model, channels, times, strtoull(view_text(job->request, "seed", "0"), NULL, 0))
+        || fail(job, "out of memory");
 }
 
 /* How long samples are, and what they go on from. */

@@ -271,11 +271,26 @@ static void test_opening(void **state)
     }
 }
 
+/* Outliers that there is no memory for are not planted, and that is said. */
+static void test_planting(void **state)
+{
+    char error[512];
+    struct llama *opened = llama_open("tests/models/qwen3", error, sizeof error);
+    (void)state;
+    assert_non_null(opened);
+    requests = refused_at = 0;
+    bool planted = llama_plant(opened, 2, 8, 1);
+    refused_at = -1;
+    assert_true(planted != COUNTED && opened->planted == (planted ? 2 : 0));
+    assert_true(llama_plant(opened, 2, 8, 1) && opened->planted == 2);
+    llama_close(opened);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_schemes), cmocka_unit_test(test_methods), cmocka_unit_test(test_products),
-        cmocka_unit_test(test_opening),
+        cmocka_unit_test(test_opening),  cmocka_unit_test(test_planting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
