@@ -200,6 +200,17 @@ static void read_rope(struct check *c, struct modelfile_config *config)
         refuse(c, "config.json: 'high_freq_factor' is not above 'low_freq_factor'");
 }
 
+/* A Mistral config that does not speak of a window means this one. */
+enum { MISTRAL_WINDOW = 4096 };
+
+static void check_window(struct check *c, const struct modelfile_config *config)
+{
+    if (strcmp(config->type, "mistral") == 0 && !json_object_get(c->json, "sliding_window")
+        && config->context > MISTRAL_WINDOW)
+        refuse(c, "without 'sliding_window' mistral looks back %d tokens, which cannot be run; null means all",
+               MISTRAL_WINDOW);
+}
+
 static bool read_config(const json_t *json, struct modelfile_config *config, char *error, size_t size)
 {
     struct check c = { .json = json, .error = error, .size = size };
@@ -219,6 +230,7 @@ static bool read_config(const json_t *json, struct modelfile_config *config, cha
     config->eps = (float)number(&c, value(&c, "rms_norm_eps"), "rms_norm_eps", 1e-6);
     config->tied = flag(&c, "tie_word_embeddings", false);
     read_rope(&c, config);
+    check_window(&c, config);
     if (!c.failed && config->heads % config->kv_heads)
         refuse(&c, "config.json: %zu heads cannot share %zu KV heads evenly", config->heads, config->kv_heads);
     if (!c.failed && config->head % 2)

@@ -183,6 +183,31 @@ static void test_configs(void **state)
     llama_close(model);
 }
 
+/* What a family means by a key that is absent is not what null means. */
+static void test_windows(void **state)
+{
+    char error[512];
+    json_t *config = json_load_file("tests/models/mistral-linear/config.json", 0, NULL);
+    (void)state;
+    link_weights("tests/models/mistral-linear/model.safetensors");
+    json_object_set_new(config, "max_position_embeddings", json_integer(8192));
+    for (int i = 0; i < 3; i++) {
+        char *all = json_dumps(config, 0);
+        write_text("config.json", all);
+        free(all);
+        struct llama *model = i == 1 ? NULL : llama_open(work, error, sizeof error);
+        if (i == 1)
+            check_refused("no window said", "looks back 4096 tokens");
+        else if (!model)
+            fail_msg("%s", error);
+        llama_close(model);
+        json_object_del(config, "sliding_window");
+        if (i == 1)
+            json_object_set_new(config, "max_position_embeddings", json_integer(4096));
+    }
+    json_decref(config);
+}
+
 static void test_files(void **state)
 {
     char path[128];
@@ -279,8 +304,8 @@ static void test_texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_families), cmocka_unit_test(test_configs), cmocka_unit_test(test_files),
-        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_families), cmocka_unit_test(test_configs), cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_files),    cmocka_unit_test(test_texts),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
