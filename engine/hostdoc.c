@@ -93,7 +93,7 @@ static const struct host_doc docs[] = {
       "timings",
       "Times matrix x vector in each format, \"e4m3:bf16\" with these activations,"
       " or one format at several batches, in turn; .stream is a loop that only"
-      " reads. A plain loop computes the first timed_rows of a large matrix; its times are scaled to all."
+      " reads. Plain loops and large batches compute the first timed_rows of a large matrix; times are scaled to all."
       " device = \"cuda\": on the GPU that lab.machine().gpu names, with BF16 inputs, batches up to 64." },
     { "lab.attention",
       "options: { cases: { name: string, heads?: integer, kv_heads?: integer, head_dim?: integer, tokens?: integer,"

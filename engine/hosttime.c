@@ -176,11 +176,11 @@ static struct timing *push_timing(lua_State *L)
     return t;
 }
 
-static size_t default_rows(lua_State *L, size_t cols, double bytes_per_weight)
+static size_t default_rows(lua_State *L, size_t cols, struct timedsize_bytes bytes)
 {
     double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
     size_t cache = cpu_info()->last_cache_bytes / (host_of(L)->env.quick ? QUICK : 1);
-    return timedsize_rows(cache, memory, cols, bytes_per_weight);
+    return timedsize_rows(cache, memory, cols, bytes);
 }
 
 /* Whoever needs `count` at once makes room first: what is kept moves or goes only here. */
@@ -258,10 +258,11 @@ static void read_batches(lua_State *L, struct timing *t)
     lua_pop(L, 1);
 }
 
-static size_t computed_rows(const struct timing *t, const struct kernel *kernel)
+static size_t computed_rows(const struct timing *t, const struct timed *item)
 {
-    double most = TIMEDSIZE_PLAIN / (t->host->env.quick ? QUICK : 1);
-    return kernel->op == KERNEL_GEMV_NAIVE ? timedsize_plain_rows(t->rows, t->cols, most) : t->rows;
+    bool plain = item->kernel->op == KERNEL_GEMV_NAIVE;
+    double most = plain ? TIMEDSIZE_PLAIN : TIMEDSIZE_PRODUCTS / (double)item->batch;
+    return timedsize_part(t->rows, t->cols, most / (t->host->env.quick ? QUICK : 1));
 }
 
 static void prepare(lua_State *L, struct timing *t)
@@ -270,7 +271,7 @@ static void prepare(lua_State *L, struct timing *t)
     make_room((size_t)(t->count < FORMATS_MOST ? t->count : FORMATS_MOST)); /* batches share one */
     for (int i = 0; i < t->count; i++) {
         t->item[i].matrix = matrix_for(L, format_find(t->item[i].kernel->format), t->rows, t->cols);
-        t->item[i].rows = computed_rows(t, t->item[i].kernel);
+        t->item[i].rows = computed_rows(t, &t->item[i]);
         if (!widest || t->item[i].matrix->bytes > widest->bytes)
             widest = t->item[i].matrix;
     }
@@ -304,11 +305,13 @@ static bool run_gemv(void *ctx, int i)
     return t->status == KERNEL_OK;
 }
 
-static double packed_bytes(const struct timing *t)
+static struct timedsize_bytes packed_bytes(const struct timing *t)
 {
-    double bytes = 0;
-    for (int i = 0; i < t->count; i++)
-        bytes += format_find(t->item[i].kernel->format)->bits / 8.0;
+    struct timedsize_bytes bytes = { HUGE_VAL, 0 };
+    for (int i = 0; i < t->count; i++) {
+        double one = format_find(t->item[i].kernel->format)->bits / 8.0;
+        bytes = (struct timedsize_bytes){ fmin(bytes.narrowest, one), bytes.all + one };
+    }
     return bytes;
 }
 
@@ -346,8 +349,8 @@ static void push_products(lua_State *L, const struct timing *t)
 /* lab.gemv { formats = { "fp16", "int4", "e4m3:bf16", "int4-naive" }, rows =, cols =, batch = 1 | batches = { 1, 16 },
  * rounds = 11, repeat = 1, threads = 1 } -> { { format, activations, granularity, seconds, low, high, fastest, times,
  * times_low, times_high, bytes, gb_per_s, flops, kernel, timed_rows }, ..., stream = the read loop (one thread), rows,
- * cols, rounds, dropped, noisy, order, ties }. Rounding the activations is timed. A plain loop is timed on the first
- * timed_rows of a large matrix; its times are those of all rows. */
+ * cols, rounds, dropped, noisy, order, ties }. Rounding the activations is timed. Plain loops and large batches are
+ * timed on the first timed_rows of a large matrix; their times are scaled to all. */
 static int lab_gemv(lua_State *L)
 {
     static const char *const names[] = { "formats", "rows", "cols", "batch", "batches", "rounds", "repeat",
@@ -360,7 +363,7 @@ static int lab_gemv(lua_State *L)
     t->batch = (size_t)host_number(L, 1, "batch", 1, 1, BATCH_MOST);
     t->repeat = (int)host_number(L, 1, "repeat", 1, 1, 10000);
     read_formats(L, t);
-    double bytes = packed_bytes(t);
+    struct timedsize_bytes bytes = packed_bytes(t);
     read_batches(L, t);
     t->cols = (size_t)host_number(L, 1, "cols", GEMV_COLS, 128, 65536);
     t->rows = (size_t)host_number(L, 1, "rows", (double)default_rows(L, t->cols, bytes), 1, 1 << 24);
@@ -578,7 +581,7 @@ static int lab_read(lua_State *L)
     struct rounds rounds;
     r.threads = (int)host_number(L, 1, "threads", (double)(cores < THREADS_MOST ? cores : THREADS_MOST), 1,
                                  THREADS_MOST);
-    size_t cols = 65536, rows = default_rows(L, cols, 4);
+    size_t cols = 65536, rows = default_rows(L, cols, (struct timedsize_bytes){ 1, 1 });
     size_t most = (size_t)sysconf(_SC_PHYS_PAGES) / 4 * (size_t)sysconf(_SC_PAGESIZE) / cols;
     size_t least = h->env.quick ? 512 : 8192; /* 512 MiB, or four times the caches */
     rows = rows < least ? least : rows;

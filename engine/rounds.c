@@ -84,7 +84,8 @@ static bool time_once(struct rounds *r, int series, int most, double budget, rou
 bool rounds_time(struct rounds *r, int series, int most, double budget, rounds_run *run, void *ctx,
                  void (*after)(void *ctx, double share))
 {
-    for (int n = 0; n < TRIES; n++) {
+    double began = seconds_of(CLOCK_MONOTONIC);
+    for (int n = 0; n < TRIES && (n == 0 || seconds_of(CLOCK_MONOTONIC) - began <= budget); n++) {
         double before = temperature();
         if (!time_once(r, series, most, budget / TRIES, run, ctx, after))
             return false;

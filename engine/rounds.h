@@ -1,7 +1,7 @@
 /* rounds: several computations timed in turn, A B C A B C, so that a machine that slows down slows them all.
  * A round in which the thread was pushed off its core is dropped and counted, where it computes alone. Ratios are taken
  * within a round. A fixed loop before and after is the thermometer: when the clock has changed meanwhile, all is timed
- * once more. */
+ * once more, if the first time was short enough. */
 #ifndef ENGINE_ROUNDS_H
 #define ENGINE_ROUNDS_H
 
@@ -21,7 +21,8 @@ struct rounds {
 /* Computes series i once; false ends the timing. */
 typedef bool rounds_run(void *ctx, int i);
 
-/* Up to `most` rounds, within `budget` seconds (half of it, should all be timed twice) but for the first three.
+/* Up to `most` rounds, within half of `budget` seconds but for the first three; once more where the clock changed,
+ * unless all of the budget is spent.
  * `after` (NULL: none) is called after each round with the share done. When fewer than three rounds would be kept, the
  * dropped ones are kept too, and stay counted. False if the computation ended it. */
 bool rounds_time(struct rounds *r, int series, int most, double budget, rounds_run *run, void *ctx,

@@ -222,7 +222,7 @@ static void print_host(FILE *out)
           "---@field gb_per_s number\n---@field flops number\n---@field kernel string\n"
           "---@field activations string of lab.gemv's: fp32, int8 or bf16\n"
           "---@field granularity string how fine the activations' scales are\n"
-          "---@field timed_rows integer a plain loop computes only the first rows of a large matrix; times are of all\n"
+          "---@field timed_rows integer what was computed of lab.gemv's rows; times are of all\n"
           "---@field output_sqnr_db number of lab.attention's\n\n"
           "---@class timings\n---@field [integer] timing\n---@field stream timing\n"
           "---@field order string[] fastest first\n---@field ties string for an outcome: 'a=b c'\n"

@@ -5,14 +5,14 @@
 
 enum { ROWS_LEAST = 64, CACHES = 4 };
 
-size_t timedsize_rows(size_t last_cache, double memory, size_t cols, double bytes_per_weight)
+size_t timedsize_rows(size_t last_cache, double memory, size_t cols, struct timedsize_bytes bytes)
 {
-    double weights = fmin(CACHES * (double)last_cache, fmin(memory / 4 / bytes_per_weight, TIMEDSIZE_WEIGHTS));
-    double rows = weights / (double)cols;
+    double weights = CACHES * (double)last_cache / fmax(1, bytes.narrowest);
+    double rows = fmin(weights, fmin(memory / 4 / bytes.all, TIMEDSIZE_WEIGHTS)) / (double)cols;
     return rows < ROWS_LEAST ? ROWS_LEAST : (size_t)rows;
 }
 
-size_t timedsize_plain_rows(size_t rows, size_t cols, double most)
+size_t timedsize_part(size_t rows, size_t cols, double most)
 {
     double part = most / (double)cols;
     if (part >= (double)rows)

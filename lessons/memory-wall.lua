@@ -18,10 +18,14 @@ local function how(t)
   return string.format("Median of %d rounds in turn, one core; %d more were interrupted. Times move with the clock, with heat and with what else runs, so orders and bands are judged here and not the digits; where middle halves overlap, the order is a tie.", t.rounds, t.dropped)
 end
 
--- What a plain loop's time stands on, where it did not compute the whole matrix; else nothing.
-local function part_of(t, loop)
-  if loop.timed_rows == t.rows then return "" end
-  return string.format(" The plain loop was timed on the first %d of the %d rows and its time multiplied by %s: a weight costs it the same, wherever it lies.", loop.timed_rows, t.rows, fmt(t.rows / loop.timed_rows))
+-- What times stand on where not the whole matrix was computed; else nothing.
+local function part_of(t)
+  local parts = {}
+  for _, c in ipairs(t) do
+    if c.timed_rows < t.rows then parts[#parts + 1] = string.format("%s on %d", TITLES[c.format] or c.format .. " chats", c.timed_rows) end
+  end
+  if #parts == 0 then return "" end
+  return string.format(" Of the %d rows only the first were timed (%s) where instructions set the time, a weight costs the same wherever it lies, and the time was scaled to all.", t.rows, table.concat(parts, ", "))
 end
 
 -- The same products on the card, each format at each batch; nil where none is in use.
@@ -198,7 +202,7 @@ return lesson {
         o.slow and "Without vector instructions no loop here reaches the wall: the order is one of instructions, not of bytes."
           or string.format("The vector loops read %s, %s and %s GB a second; a loop that only reads gets %s. The nearer to that, the more a byte saved is time saved.", fmt(o.t[1].gb_per_s), fmt(o.t[2].gb_per_s), fmt(o.t[3].gb_per_s), fmt(o.t.stream.gb_per_s)),
         view.table { columns = { "weights", "MiB", "median", "middle half", "GB/s", "function" }, rows = rows },
-        how(o.t) .. part_of(o.t, naive),
+        how(o.t) .. part_of(o.t),
       })
     end,
     card = {
@@ -296,7 +300,7 @@ return lesson {
         string.format("%s times as long, for 16 times the tokens. One trip of the weights feeds all, until the arithmetic takes longer than the trip; from then on a step grows with the batch.", fmt(o.answer)),
         o.slow and "Without vector instructions there is hardly a wall to share: arithmetic is the limit from the first chat on." or "A CPU core runs out of arithmetic after a few chats. A GPU has hundreds of operations to spare for each byte, so there a step of 16 chats takes hardly longer than one.",
         view.table { columns = { "chats", "ms a step", "times the step", "times the tokens" }, rows = rows },
-        how(o.t),
+        how(o.t) .. part_of(o.t),
       })
     end,
     card = {
@@ -398,7 +402,7 @@ return lesson {
     compute = function(lab)
       local slow = lab.machine().isa == "scalar"
       local t = lab.gemv { formats = { "fp32", "int4", "int4-naive" }, rows = slow and 1024 or nil, rounds = 5 }
-      return { good = t[2].times, plain = t[3].times, part = part_of(t, t[3]) }
+      return { good = t[2].times, plain = t[3].times, part = part_of(t) }
     end,
     reveal = function(o) return { string.format("On one core here, measured now, against FP32: INT4 in vector instructions %s times the speed, INT4 in a plain loop %s times.", fmt(o.good), fmt(o.plain)) .. o.part } end,
   },

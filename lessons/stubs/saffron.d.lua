@@ -539,7 +539,7 @@ local lab = {}
 ---@field kernel string
 ---@field activations string of lab.gemv's: fp32, int8 or bf16
 ---@field granularity string how fine the activations' scales are
----@field timed_rows integer a plain loop computes only the first rows of a large matrix; times are of all
+---@field timed_rows integer what was computed of lab.gemv's rows; times are of all
 ---@field output_sqnr_db number of lab.attention's
 
 ---@class timings
@@ -669,7 +669,7 @@ function lab.parameter(options) end
 ---@return tensor
 function lab.activations(options) end
 
---- Times matrix x vector in each format, "e4m3:bf16" with these activations, or one format at several batches, in turn; .stream is a loop that only reads. A plain loop computes the first timed_rows of a large matrix; its times are scaled to all. device = "cuda": on the GPU that lab.machine().gpu names, with BF16 inputs, batches up to 64.
+--- Times matrix x vector in each format, "e4m3:bf16" with these activations, or one format at several batches, in turn; .stream is a loop that only reads. Plain loops and large batches compute the first timed_rows of a large matrix; times are scaled to all. device = "cuda": on the GPU that lab.machine().gpu names, with BF16 inputs, batches up to 64.
 ---@param options { formats: string[], rows?: integer, cols?: integer, batch?: integer, batches?: integer[], rounds?: integer, repeat?: integer, threads?: integer, device?: string }
 ---@return timings
 function lab.gemv(options) end
