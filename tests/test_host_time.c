@@ -33,6 +33,10 @@ static const char lesson[] =
     "      assert(part[1].timed_rows == 1024 and part[2].timed_rows == 256 and whole[1].timed_rows == 256)\n"
     "      assert(part[2].bytes == part[1].bytes and part[2].bytes == 4 * whole[1].bytes)\n"
     "      return { answer = part[2].fastest / whole[1].fastest } end, reveal = function() return { 'r' } end },\n"
+    "  predict { id = 'many', ask = 'q', number = { within = '1 %' }, compute = function(lab)\n"
+    "      local t = lab.gemv { formats = { 'int4' }, batches = { 1, 256 }, rows = 2048, cols = 4096 }\n"
+    "      assert(t[1].timed_rows == 2048 and t[1].bytes == t[2].bytes and t[2].flops == 256 * t[1].flops)\n"
+    "      return { answer = t[2].timed_rows } end, reveal = function() return { 'r' } end },\n"
     "  predict { id = 'attention', ask = 'q', number = { within = '1 %' }, compute = function(lab)\n"
     "      local cases = {}\n"
     "      for i, f in ipairs { 'bf16', 'int8', 'e4m3', 'int4' } do\n"
@@ -47,7 +51,7 @@ static const char lesson[] =
 
 static json_t *compute(const char *step, struct host_problem *problem)
 {
-    const struct host_env env = { .quick = strcmp(step, "plain") == 0 };
+    const struct host_env env = { .quick = strcmp(step, "plain") == 0 || strcmp(step, "many") == 0 };
     struct host *h = host_new(&env);
     assert_non_null(h);
     watch_worker();
@@ -89,6 +93,17 @@ static void a_plain_loop_is_timed_on_a_part(void **state)
         fail_msg("%g times the quarter", times);
 }
 
+static void a_large_batch_is_timed_on_a_part(void **state)
+{
+    struct host_problem problem = {.text = ""};
+    json_t *answer = compute("many", &problem);
+    (void)state;
+    if (!answer)
+        fail_msg("%s", problem.text);
+    assert_true(json_number_value(answer) == 1024);
+    json_decref(answer);
+}
+
 static void a_product_that_is_not_there_is_told(void **state)
 {
     (void)state;
@@ -113,6 +128,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_name_their_activations),
         cmocka_unit_test(a_plain_loop_is_timed_on_a_part),
+        cmocka_unit_test(a_large_batch_is_timed_on_a_part),
         cmocka_unit_test(a_product_that_is_not_there_is_told),
         cmocka_unit_test(attention_tells_what_its_cache_costs),
     };
