@@ -24,6 +24,8 @@ enum command command_of_name(const char *name)
 {
     enum command found = COMMAND_NONE;
     size_t n = strlen(name);
+    if (n == 1)
+        return command_of_key((unsigned char)name[0]);
     for (int c = 0; c < COMMAND_COUNT; c++) {
         if (strcmp(command_table[c].name, name) == 0)
             return (enum command)c;

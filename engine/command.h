@@ -54,7 +54,7 @@ struct command_info {
 };
 extern const struct command_info command_table[COMMAND_COUNT];
 
-/* The command of a key or of a name (unambiguous prefix of at least 2 letters), or COMMAND_NONE. */
+/* The command of a key or of a name (its key, or an unambiguous prefix of at least 2 letters), or COMMAND_NONE. */
 enum command command_of_key(uint32_t key);
 enum command command_of_name(const char *name);
 

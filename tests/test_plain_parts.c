@@ -72,7 +72,11 @@ static void test_commands(void **state)
     assert_string_equal(reply.text, "times=60");
     assert_int_equal(read_reply(":qu", WANTS_CONFIDENCE, false).command, COMMAND_QUIT);
     refuse(":bcak", WANTS_LINE, "':back'");
+    assert_int_equal(read_reply(":q", WANTS_LINE, false).command, COMMAND_QUIT);
+    assert_int_equal(read_reply(":R", WANTS_LINE, false).command, COMMAND_RESET);
+    assert_string_equal(read_reply(":t x.npy", WANTS_LINE, false).text, "x.npy");
     refuse(":", WANTS_LINE, "no command");
+    refuse(":x", WANTS_LINE, "no command");
 }
 
 static void test_long_line(void **state)
