@@ -76,7 +76,11 @@ ifneq ($(if $(SAN),,$(if $(CUDA_SRC),$(NVCC))),)
 MODULES += $(B)/lib/saffron_cuda.so
 endif
 
+# A lesson that is gone from lessons/ leaves the map.
+STALE = $(filter-out $(DATA),$(wildcard $(B)/data/lessons/*.lua $(B)/data/lessons/*.json))
+
 all: $(B)/saffron $(DATA) $(MODULES)
+	@$(if $(STALE),rm -f $(STALE))
 
 $(B)/saffron: $(MAIN) $(LIB)
 	$(SAY) LINK $@
