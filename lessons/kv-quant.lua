@@ -75,7 +75,7 @@ return lesson {
       for _, e in ipairs(list) do by[e.id] = e.db end
       table.sort(list, function(a, b) return a.db > b.db end)
       for i, e in ipairs(list) do ids[i] = e.id end
-      return { answer = ids, list = list, by = by, bits = list[1].bits, k = k:take(256, 64), v = v:take(256, 64) }
+      return { answer = ids, list = list, by = by, bits = list[1].bits, group = knob.group, k = k:take(256, 64), v = v:take(256, 64) }
     end,
     reveal = function(o)
       local bars, k, v = {}, o.by["k-channel"] - o.by["k-token"], o.by["v-channel"] - o.by["v-token"]
@@ -85,7 +85,7 @@ return lesson {
         view.bars { title = "SQNR at " .. fmt(o.bits) .. " bits a number, scales and minima included", unit = "dB", bars = bars },
         string.format("Keys have stripes: a channel is large at token after token. Along the row one stripe sets the step for all; along the column it meets only itself, and gains %s.", db(k)),
         string.format("Values gain %s: %s.", db(v), v < 0.5 * k and "they have no such stripes, and a channel is only a little like itself" or "in this layer some of their channels are large too"),
-        "Then why does KIVI round values along the token? A token's value can be rounded the moment it comes. A column must wait until 32 tokens are there, and until then they stay in 16 bits. It waits where the wait pays: for keys.",
+        "Then why does KIVI round values along the token? A token's value can be rounded the moment it comes. A column must wait until " .. o.group .. " tokens are there, and until then they stay in 16 bits. It waits where the wait pays: for keys.",
       }
     end,
     card = {
