@@ -33,34 +33,6 @@ static const char *config_name(lua_State *L)
     return name;
 }
 
-/* The config of the options table at 1. */
-static void read_config(lua_State *L, struct modelconfig *config)
-{
-    char path[4096], why[256];
-    config_path(L, config_name(L), path, sizeof path);
-    if (!modelconfig_load(config, path, why, sizeof why))
-        luaL_error(L, "%s", why);
-}
-
-/* Bytes of the published checkpoint of a model in this format, or 0: "qwen3.6-27b-fp8" and "bf16" name
- * checkpoints."qwen3.6-27b-bf16". */
-static double checkpoint_bytes(lua_State *L, const char *name, const char *format)
-{
-    static const char *const endings[] = { "-fp8", "-bf16", "-int4", "-int8" };
-    char path[4096], key[128];
-    size_t n = strlen(name);
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
-        if (n > strlen(endings[i]) && strcmp(name + n - strlen(endings[i]), endings[i]) == 0)
-            n -= strlen(endings[i]);
-    snprintf(key, sizeof key, "%.*s-%s", (int)n, name, format);
-    config_path(L, "facts", path, sizeof path);
-    json_t *facts = json_load_file(path, 0, NULL);
-    const json_t *entry = json_object_get(json_object_get(facts, "checkpoints"), key);
-    double bytes = json_number_value(json_object_get(entry, "bytes"));
-    json_decref(facts);
-    return bytes;
-}
-
 static int is_config(const struct dirent *entry)
 {
     const char *ending = strrchr(entry->d_name, '.');
@@ -82,6 +54,36 @@ static int no_config(lua_State *L, const char *name, char *path)
     }
     free(entries);
     return luaL_error(L, "no model config '%s' in the installation%s", name, list);
+}
+
+/* The config of the options table at 1. */
+static void read_config(lua_State *L, struct modelconfig *config)
+{
+    char path[4096], why[256];
+    config_path(L, config_name(L), path, sizeof path);
+    if (access(path, F_OK) != 0)
+        no_config(L, config_name(L), path);
+    if (!modelconfig_load(config, path, why, sizeof why))
+        luaL_error(L, "%s", why);
+}
+
+/* Bytes of the published checkpoint of a model in this format, or 0: "qwen3.6-27b-fp8" and "bf16" name
+ * checkpoints."qwen3.6-27b-bf16". */
+static double checkpoint_bytes(lua_State *L, const char *name, const char *format)
+{
+    static const char *const endings[] = { "-fp8", "-bf16", "-int4", "-int8" };
+    char path[4096], key[128];
+    size_t n = strlen(name);
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
+        if (n > strlen(endings[i]) && strcmp(name + n - strlen(endings[i]), endings[i]) == 0)
+            n -= strlen(endings[i]);
+    snprintf(key, sizeof key, "%.*s-%s", (int)n, name, format);
+    config_path(L, "facts", path, sizeof path);
+    json_t *facts = json_load_file(path, 0, NULL);
+    const json_t *entry = json_object_get(json_object_get(facts, "checkpoints"), key);
+    double bytes = json_number_value(json_object_get(entry, "bytes"));
+    json_decref(facts);
+    return bytes;
 }
 
 /* lab.config "qwen3.6-27b-fp8" -> the JSON as a table. */

@@ -409,6 +409,12 @@ int lab_main(int argc, char **argv, const struct lab_place *place)
         stubs_print(stdout);
         return fflush(stdout) != 0;
     }
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        puts("saffron lab\nthe process that computes, on stdin and stdout\n"
+             "  --document FILE                   a lesson as the tutor sees it, in JSON\n"
+             "  --stubs                           what a lesson can use, for editors");
+        return fflush(stdout) != 0;
+    }
     if (argc > 1) {
         fprintf(stderr, "saffron: lab takes no arguments, or '--document FILE' or '--stubs', not '%s'\n", argv[1]);
         return 2;

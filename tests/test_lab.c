@@ -215,6 +215,7 @@ static void errors_of_callbacks(void **state)
         { "return { answer = lab:values { 1 } }", 4, "are called with a dot, lab.values" },
         { "error('isa: ' .. lab.machine().isa)", 4, "isa: " }, /* no argument at all is no colon */
         { "return { answer = lab.config 'llama-3-8b' }", 4, "there are deepseek-v3, gemma-3-27b" },
+        { "return { answer = lab.kv { config = 'llama-3-8b' }.x }", 4, "there are deepseek-v3, gemma-3-27b" },
         { "print(lab) return { answer = 1 }", 4, "reveal() can show" },
         { "return { answer = math.random() }", 4, "lab.uniform give seeded values" },
         { "return 7", 0, "returns a table" },

@@ -5,6 +5,8 @@ config=lessons/configs/qwen3.6-27b-fp8.json
 
 say() { if [ "$1" -eq 0 ]; then echo "ok $2"; else echo "not ok $2: $3"; fi; }
 
+help=$("$SAFFRON" lab --help 2>&1) && echo "$help" | grep -q -- --stubs
+say $? "the lab's help" "$help"
 own=$("$SAFFRON" kv $config --json 2>&1)
 say $? "the own lab answers" "$own"
 far=$("$SAFFRON" kv $config --json --lab "'$SAFFRON' lab" 2>&1)
