@@ -9,8 +9,8 @@
 
 #include "engine/sanitized.h"
 
-#define WATCH_SCRIPT_SECONDS  (SANITIZED ? 10.0 : 1.0) /* CPU in Lua without a host call */
-#define WATCH_REQUEST_SECONDS (SANITIZED ? 20.0 : 2.0) /* CPU in Lua in one request, host calls or not */
+#define WATCH_SCRIPT_SECONDS  (SANITIZED ? 4.0 : 1.0) /* CPU in Lua without a host call */
+#define WATCH_REQUEST_SECONDS (SANITIZED ? 8.0 : 2.0) /* CPU in Lua in one request, host calls or not */
 
 /* The calling thread is the worker from now on. */
 void watch_worker(void);

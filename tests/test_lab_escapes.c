@@ -106,7 +106,7 @@ static void try_escape(struct labproc *lab, const struct escape *e)
     make_lesson(text, sizeof text, e->body);
     labtest_compute(lab, 1, "lessons/escape.lua", text, "s", NULL);
     int64_t began = labtest_now();
-    const char *outcome = labtest_outcome(lab, 30000, &message, &lost);
+    const char *outcome = labtest_outcome(lab, 30000 * LABTEST_SLOW, &message, &lost);
     int64_t took = labtest_now() - began;
     const char *said = json_string_value(json_object_get(message, "text"));
     if (strcmp(outcome, "problem") != 0 || !said || !strstr(said, e->says) || (took > LIMIT_MS && !busy_machine()))
@@ -150,7 +150,7 @@ static void escapes_at_load(void **state)
         labproc_send(
             lab,
             json_pack("{s:s, s:i, s:s, s:s}", "type", "document", "id", 7, "name", "lessons/top.lua", "text", tops[i]));
-        json_t *message = labtest_wait(lab, i == 0 ? "document" : "problem", 30000, &lost);
+        json_t *message = labtest_wait(lab, i == 0 ? "document" : "problem", 30000 * LABTEST_SLOW, &lost);
         assert_true(labtest_now() - began <= LIMIT_MS || busy_machine());
         assert_non_null(message);
         if (i == 0)
