@@ -393,7 +393,7 @@ return lesson {
     compute = function(lab)
       local all, w, rows = lab.tensor "minilm/wide_attention_in", lab.tensor "minilm/query_weight", {}
       local held = all:with { rows = { 1, 768 }, value = 0 }
-      for i, n in ipairs { 128, 384, 768 } do
+      for i, n in ipairs { 128, 768 } do
         rows[i] = { tostring(n) }
         for k, m in ipairs { "rtn", "gptq", "awq" } do rows[i][k + 1] = db(by(lab, m, w, all:take(n), held).held_sqnr_db) end
       end

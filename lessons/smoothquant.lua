@@ -175,7 +175,7 @@ return lesson {
       "Are the four channels marked in the weights?",
     },
     wrong = { 0, 50, 20 },
-    knobs = { times = { "64", choices = { "32", "64", "128", "512" }, label = "planted, times", at = 1 } },
+    knobs = { times = { "64", choices = { "32", "64", "512" }, label = "planted, times", at = 1 } },
     compute = function(lab, knob)
       local times = tonumber(knob.times) -- a power of two: then no bit of the smoothed model changes
       local m = lab.model { outliers = { channels = 4, times = times } }
