@@ -50,6 +50,7 @@ for key in tensor shape format scale method bits_per_weight mse sqnr_db max_abs_
 done
 expect "a tail group is said" 0 "shorter: it has 84 values" $minilm ffn_weight --format int4 --scale group:100
 expect "and in JSON" 0 '"last_group": 84' $minilm ffn_weight --format int4 --scale group:100 --json
+expect "a name that no message holds" 2 "is not UTF-8" $minilm ffn_weight --format int8 --out "$work/$(printf '\377')"
 expect "npy" 0 '"zero_fraction": 0.25' "$work/four.npy" --format int8 --json
 expect "npy, to the value" 0 '"max_abs_error": 0.0078' "$work/four.npy" --format int8 --json
 expect "output error with --calib" 0 "output_sqnr_db" $minilm ffn_weight --format int8 --scale channel --json \

@@ -132,13 +132,11 @@ static int print_findings(const json_t *findings, const char *path)
     return json_array_size(findings) ? EXIT_NO : EXIT_DONE;
 }
 
-/* Whether a message can hold it: it must be UTF-8. */
 static bool can_send(const char *path)
 {
-    json_t *text = json_string(path);
-    json_decref(text);
-    errno = text ? errno : EILSEQ;
-    return text != NULL;
+    bool can = options_sendable(path);
+    errno = can ? errno : EILSEQ;
+    return can;
 }
 
 bool commands_lab_path(const struct options *options, const char *path, char real[PATH_MAX])
@@ -216,6 +214,8 @@ int command_kv(const struct options *options)
     const char *path = options->words[0];
     if (!commands_lab_path(options, path, real))
         return commands_fail("cannot read '%s': %s", path, strerror(errno));
+    if (options->kv_format && !options_sendable(options->kv_format))
+        return commands_fail("--kv-format cannot be '%s'", options->kv_format);
     struct actors *actors = actors_open(options, NULL, error, sizeof error);
     if (!actors)
         return commands_fail("%s", error);

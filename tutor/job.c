@@ -153,6 +153,9 @@ int job_run(const struct options *options, const struct job *job)
 {
     char error[512];
     int status = -1;
+    const char *unsendable = options_unsendable(options);
+    if (unsendable)
+        return commands_fail("'%s' is not UTF-8, which what the lab is sent must be", unsendable);
     struct actors *actors = actors_open(options, NULL, error, sizeof error);
     if (!actors)
         return commands_fail("%s", error);

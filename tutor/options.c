@@ -2,6 +2,7 @@
 #include "tutor/options.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -252,6 +253,28 @@ static bool given(const struct options *options, const struct option *option)
     case LIST: return options->knob_count > 0;
     }
     return false;
+}
+
+bool options_sendable(const char *text)
+{
+    json_t *string = json_string(text);
+    json_decref(string);
+    return string != NULL;
+}
+
+const char *options_unsendable(const struct options *options)
+{
+    for (int i = 0; i < options->word_count; i++)
+        if (!options_sendable(options->words[i]))
+            return options->words[i];
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const char *const *value = (const void *)((const char *)options + table[i].offset);
+        int values = table[i].type == FILE_AND_NAME ? 2 : table[i].type == TEXT ? 1 : 0;
+        for (int k = 0; k < values; k++)
+            if (value[k] && !options_sendable(value[k]))
+                return value[k];
+    }
+    return NULL;
 }
 
 const char *options_misplaced(const struct options *options, const char *command)

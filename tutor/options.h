@@ -55,6 +55,10 @@ enum options_word { WORD_PLAIN, WORD_COMMAND, WORD_UNBUILT };
 bool options_parse(int argc, char **argv, enum options_word (*kind_of)(const char *word), struct options *out,
                    char *error, size_t size);
 
+/* Whether a message can hold it: it must be UTF-8. And the first word or value of an option that none can, or NULL. */
+bool        options_sendable(const char *text);
+const char *options_unsendable(const struct options *);
+
 /* The first option given that `command` does not take, or NULL. */
 const char *options_misplaced(const struct options *, const char *command);
 
