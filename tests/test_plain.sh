@@ -7,7 +7,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 2
 SAFFRON=${SAFFRON:-$PWD/build/saffron}
-bless= only= limit=60
+bless= only= limit=200
 [ -z "${SAN:-}" ] || limit=600 # a sanitizer is slow
 for word in "$@"; do case $word in --bless) bless=1 ;; *) only="$only $word" ;; esac; done
 work=$(mktemp -d "${TMPDIR:-/tmp}/saffron-plain.XXXXXX") || exit 2
