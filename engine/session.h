@@ -1,7 +1,7 @@
 /* session.h: one learner in one lesson, as a state machine without I/O.
  *   session_feed(session, event, outbox) -> effects        no clock, no randomness, no terminal, no database, no lab
  * Same document and same events give the same views. A predict step goes
- *   PREDICT -> SURE -> SAVING -> COMMITTED -> REVEALED
+ *   ANSWER -> SURE -> SAVING -> COMMITTED -> REVEALED
  * and the request for its outcome leaves only after the store has said that the guess is durable. */
 #ifndef ENGINE_SESSION_H
 #define ENGINE_SESSION_H
