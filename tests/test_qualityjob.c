@@ -38,7 +38,8 @@ static bool begins(void *ctx, double fraction, const char *label)
 static json_t *measure(struct heard *heard, const char *text, const char *calib, char *error, size_t size)
 {
     const struct qualityjob_env env = { .isa = cpu_info()->best, .reads = reads, .progress = begins, .ctx = heard };
-    json_t *request = json_pack("{s:s, s:s, s:i, s:s*}", "path", MODEL, "text", text, "tokens", 8, "calib", calib);
+    json_t *request = json_pack("{s:s, s:s, s:i, s:s*, s:[{s:{s:s, s:s}}]}", "path", MODEL, "text", text, "tokens", 8,
+                                "calib", calib, "runs", "weights", "format", "int8", "scale", "channel");
     json_t *reply = qualityjob_run(request, &env, error, size);
     json_decref(request);
     return reply;
