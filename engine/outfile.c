@@ -26,8 +26,9 @@ static int put_in_place(int fd, const char *temporary, const char *path)
     return rename(temporary, path) == 0 ? 0 : errno;
 }
 
-/* The child's whole life. Nobody waits for it, no signal of a terminal reaches it. */
-static void wait_for_word(int fd, int word, int reply, const char *temporary, const char *path)
+/* The child's whole life. Nobody waits for it, no signal of a terminal reaches it. It makes the file once it stands
+ * apart from the group that a cancel kills, so that whatever is made has somebody to remove it. */
+static void wait_for_word(int word, int reply, const char *temporary, const char *path)
 {
     char c;
     ssize_t n;
@@ -35,8 +36,11 @@ static void wait_for_word(int fd, int word, int reply, const char *temporary, co
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     for (int other = 0; other < 256; other++)
-        if (other != fd && other != word && other != reply)
+        if (other != word && other != reply)
             close(other);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666), made = fd < 0 ? errno : 0;
+    if (write(reply, &made, sizeof made) != (ssize_t)sizeof made || made)
+        _exit(1);
     while ((n = read(word, &c, 1)) < 0 && errno == EINTR)
         ;
     int result = n == 1 ? put_in_place(fd, temporary, path) : ECANCELED;
@@ -61,7 +65,7 @@ static bool start_child(struct outfile *file, const char *temporary, const char 
         if (fork() != 0)
             _exit(0);   /* the grandchild belongs to nobody, so that nobody has to collect it */
         close(down[1]);
-        wait_for_word(file->fd, down[0], up[1], temporary, path);
+        wait_for_word(down[0], up[1], temporary, path);
     }
     if (child > 0)
         waitpid(child, NULL, 0);
@@ -72,6 +76,17 @@ static bool start_child(struct outfile *file, const char *temporary, const char 
     fcntl(file->commit, F_SETFD, FD_CLOEXEC);
     fcntl(file->reply, F_SETFD, FD_CLOEXEC);
     return child > 0;
+}
+
+/* What the child says next: 0 or an errno. */
+static int hear(const struct outfile *file)
+{
+    int result = EIO;
+    ssize_t n;
+    do
+        n = read(file->reply, &result, sizeof result);
+    while (n < 0 && errno == EINTR);
+    return n == (ssize_t)sizeof result ? result : EIO;
 }
 
 bool outfile_open(struct outfile *file, const char *path, char *error, size_t size)
@@ -85,13 +100,10 @@ bool outfile_open(struct outfile *file, const char *path, char *error, size_t si
         return fail(path, S_ISDIR(info.st_mode) ? "it is a folder" : "it is not a plain file", error, size);
     if (snprintf(temporary, sizeof temporary, "%s.%ld.part", path, (long)getpid()) >= (int)sizeof temporary)
         return fail(path, "the name is too long", error, size);
-    file->fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (file->fd < 0)
-        return fail(path, strerror(errno), error, size);
-    if (start_child(file, temporary, path))
+    int made = start_child(file, temporary, path) ? hear(file) : errno;
+    if (made == 0 && (file->fd = open(temporary, O_WRONLY | O_NOFOLLOW | O_CLOEXEC)) >= 0)
         return true;
-    fail(path, strerror(errno), error, size);
-    unlink(temporary);
+    fail(path, strerror(made ? made : errno), error, size);
     outfile_abandon(file);
     return false;
 }
@@ -106,15 +118,11 @@ static void shut(int *fd)
 /* Waits until the child has done what the end of `commit`, or the byte in it, told it. */
 static int child_result(struct outfile *file)
 {
-    int result = EIO;
-    ssize_t n;
-    do
-        n = read(file->reply, &result, sizeof result);
-    while (n < 0 && errno == EINTR);
+    int result = hear(file);
     shut(&file->fd);
     shut(&file->commit);
     shut(&file->reply);
-    return n == (ssize_t)sizeof result ? result : EIO;
+    return result;
 }
 
 bool outfile_commit(struct outfile *file, char *error, size_t size)

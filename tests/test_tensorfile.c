@@ -234,6 +234,32 @@ static void killed(void **state)
     close(ready[1]);
 }
 
+/* So does one whose whole group is killed the moment its file is there, as a cancel does. */
+static void killed_at_once(void **state)
+{
+    struct outfile out;
+    char error[320], part[64];
+    (void)state;
+    for (int round = 0; round < 100; round++) {
+        pid_t child = fork();
+        if (child == 0) {
+            setpgid(0, 0);
+            outfile_open(&out, path_of("k"), error, sizeof error);
+            for (;;)
+                pause();
+        }
+        setpgid(child, child);
+        snprintf(part, sizeof part, "k.%ld.part", (long)child);
+        while (!is_there(part))
+            ;
+        kill(-child, SIGKILL);
+        waitpid(child, NULL, 0);
+    }
+    for (int i = 0; i < 2000 && parts_left() != 0; i++)
+        usleep(10000);
+    assert_int_equal(parts_left(), 0);
+}
+
 static void refused(void **state)
 {
     struct outfile out;
@@ -268,7 +294,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_files), cmocka_unit_test(bad_files), cmocka_unit_test(written_and_read),
         cmocka_unit_test(full_disk),  cmocka_unit_test(committed), cmocka_unit_test(abandoned),
-        cmocka_unit_test(killed),     cmocka_unit_test(refused),
+        cmocka_unit_test(killed),     cmocka_unit_test(killed_at_once),
+        cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
