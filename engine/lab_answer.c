@@ -1,6 +1,5 @@
 /* lab_answer.c: what each request is answered with. See lab_state.h.
  * A lesson is kept by its text's checksum; a request for one that is not here is parked until its text has come. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "engine/loader.h"
 #include "engine/sha256.h"
 #include "engine/view.h"
+#include "engine/viewtext.h"
 #include "engine/watch.h"
 #include "kernels/cpu.h"
 #include "kernels/dense.h"
@@ -248,33 +248,21 @@ static void answer_kv(json_t *message)
                                kv_views(&config, &question, &answer)));
 }
 
-static void add_line(json_t *lines, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static void add_line(json_t *lines, const char *name, const char *format, ...)
-{
-    char text[256];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    json_array_append_new(lines, json_pack("[s, s]", name, text));
-}
-
 static void answer_info(json_t *message)
 {
     const struct cpu *cpu = cpu_info();
     json_t *lines = json_array();
     char sets[64], why[256];
-    add_line(lines, "processor", "%s", cpu->model);
-    add_line(lines, "instruction sets", "%s (using %s)", lab_isa_names(sets, sizeof sets),
+    viewtext_fact(lines, "processor", "%s", cpu->model);
+    viewtext_fact(lines, "instruction sets", "%s (using %s)", lab_isa_names(sets, sizeof sets),
              lab.env.isa ? lab.env.isa : isa_name(cpu->best));
-    add_line(lines, "last cache", "%.3g MiB", (double)cpu->last_cache_bytes / (1 << 20));
+    viewtext_fact(lines, "last cache", "%.3g MiB", (double)cpu->last_cache_bytes / (1 << 20));
     const char *blas = dense_open(why, sizeof why);
-    add_line(lines, "BLAS", "%s", blas ? blas : why);
-    add_line(lines, "number formats", "%zu", format_count());
-    add_line(lines, "sandbox: files", "%s", lab.sandbox.landlock);
-    add_line(lines, "sandbox: system calls", "%s", lab.sandbox.seccomp);
-    add_line(lines, "sandbox: limits", "%s", lab.sandbox.limits);
+    viewtext_fact(lines, "BLAS", "%s", blas ? blas : why);
+    viewtext_fact(lines, "number formats", "%zu", format_count());
+    viewtext_fact(lines, "sandbox: files", "%s", lab.sandbox.landlock);
+    viewtext_fact(lines, "sandbox: system calls", "%s", lab.sandbox.seccomp);
+    viewtext_fact(lines, "sandbox: limits", "%s", lab.sandbox.limits);
     device_report(lines);
     lab_send(json_pack("{s:s, s:I, s:o}", "type", "info", "id", lab_id(message), "lines", lines));
 }
